@@ -1,0 +1,163 @@
+"""A case: one problem, its data, its hyper-parameters, its tolerances and its two networks.
+
+A case is a folder with four files: ``case.py`` (a ``CASE``), ``data.py`` (a ``load``), ``tensorflow.py`` and
+``pytorch.py`` (a ``network`` each). ``docs/bring-your-own-model.md`` walks through one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import models.cases
+from models.contract import Contract
+from models.dataset import Dataset
+from models.errors import CaseError, UnknownCase
+from models.parity import Tolerance
+
+FILES = ("case.py", "data.py", "tensorflow.py", "pytorch.py")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How both networks are trained. Both frameworks are set to these very numbers.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: rows a step; the last step of an epoch may be smaller.
+        learning_rate: Adam's.
+        beta_1: Adam's decay of the first moment.
+        beta_2: Adam's decay of the second moment.
+        epsilon: Adam's; Keras' default is 1e-7 and PyTorch's 1e-8, so it is always set.
+        seed: initial weights, the order of batches, and dropout.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What every comparison of the case is held to."""
+
+    before_training: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-5))
+    transplant: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4, rtol=1e-5))
+    float32: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4, rtol=1e-4))
+    int8: Tolerance = field(
+        default_factory=lambda: Tolerance(
+            atol=4.0, rtol=0.0, min_label_agreement=0.97, max_accuracy_drop=0.02
+        )
+    )
+    cross_framework: Tolerance = field(
+        default_factory=lambda: Tolerance(
+            atol=float("inf"), min_label_agreement=0.95, max_accuracy_drop=0.03
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem.
+
+    Attributes:
+        name: the folder's name; also the served model's name.
+        title: one line for people.
+        contract: inputs and outputs.
+        min_test_accuracy: what each framework must reach on the test split, 0 to 1.
+        training: hyper-parameters.
+        calibration_rows: training rows that set the ranges of the int8 file.
+        tolerances: bounds of the comparisons.
+    """
+
+    name: str
+    title: str
+    contract: Contract
+    min_test_accuracy: float
+    training: Training = field(default_factory=Training)
+    calibration_rows: int = 256
+    tolerances: Tolerances = field(default_factory=Tolerances)
+
+
+def case_names(folders: Iterable[Path] = ()) -> list[str]:
+    """Names of all cases: ours, then those in ``folders``."""
+    homes = [Path(path) for path in models.cases.__path__] + list(folders)
+    return sorted({path.parent.name for home in homes for path in home.glob("*/case.py")})
+
+
+def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
+    """Find and import ``<folder>/<name>/case.py``.
+
+    Args:
+        name: the case's name.
+        folders: more homes of cases, beside ``models/cases``.
+
+    Raises:
+        UnknownCase: no such folder.
+        CaseError: the folder lacks a file, or its ``case.py`` holds no ``CASE`` of that name.
+    """
+    folders = list(folders)
+    if name not in case_names(folders):
+        raise UnknownCase(
+            f"There is no case {name!r}; there is {', '.join(case_names(folders))}.",
+            "Choose one with CASE=<name>, or add a folder as docs/bring-your-own-model.md shows.",
+        )
+    _admit(folders)
+    folder = case_folder(name)
+    missing = [file for file in FILES if not (folder / file).exists()]
+    if missing:
+        raise CaseError(
+            f"The case {name!r} lacks {', '.join(missing)} in {folder}.",
+            "docs/bring-your-own-model.md shows the four files of a case.",
+        )
+    case = getattr(case_module(name, "case"), "CASE", None)
+    if not isinstance(case, Case) or case.name != name:
+        raise CaseError(f"{folder / 'case.py'} must define CASE = Case(name={name!r}, ...).")
+    return case
+
+
+def load_dataset(case: Case) -> Dataset:
+    """The case's data, by its own ``data.py``; always the same for the same seed."""
+    dataset: Dataset = case_module(case.name, "data").load(case.training.seed)
+    dataset.check(case.contract)
+    return dataset
+
+
+def case_module(name: str, part: str) -> ModuleType:
+    """One of a case's four files, imported when it is asked for.
+
+    Raises:
+        CaseError: the file cannot be imported, or its syntax is wrong.
+    """
+    try:
+        return importlib.import_module(f"models.cases.{name}.{part}")
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError) as error:
+        raise CaseError(
+            f"{case_folder(name) / part}.py cannot be imported: {type(error).__name__}: {error}."
+        ) from error
+
+
+def case_folder(name: str) -> Path:
+    """Where a case lives.
+
+    Raises:
+        UnknownCase: nowhere.
+    """
+    for home in models.cases.__path__:
+        if (Path(home) / name / "case.py").exists():
+            return Path(home) / name
+    raise UnknownCase(f"There is no case {name!r}.")
+
+
+def _admit(folders: Iterable[Path]) -> None:
+    """Let ``models.cases`` be spread over more folders, as a namespace package is."""
+    for folder in folders:
+        if str(folder) not in models.cases.__path__:
+            models.cases.__path__.append(str(folder))

@@ -1,0 +1,128 @@
+"""A case's rows: three splits of raw inputs with their labels, and the digest that names them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.contract import Contract, Tensors
+from models.errors import ArtifactCorrupt, CaseError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows in a fixed order.
+
+    Attributes:
+        inputs: raw tensors by contract name, each (N, ...).
+        labels: int64 (N,), index into the contract's labels.
+    """
+
+    inputs: Tensors
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, index: np.ndarray | slice) -> Split:
+        """Some of the rows, in the order of ``index``."""
+        return Split({name: rows[index] for name, rows in self.inputs.items()}, self.labels[index])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, validation and test splits."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+    SPLITS = ("train", "validation", "test")
+
+    def digest(self) -> str:
+        """sha256 over names, dtypes, shapes and bytes of every split, in a fixed order."""
+        total = hashlib.sha256()
+        for name, array in sorted(self._arrays().items()):
+            total.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+
+    def check(self, contract: Contract) -> None:
+        """Hold every split against the contract.
+
+        Raises:
+            CaseError: an input is missing, or has another dtype or shape; a label is out of range.
+        """
+        for split_name in self.SPLITS:
+            split: Split = getattr(self, split_name)
+            _check_split(split_name, split, contract)
+
+    def write(self, path: Path) -> None:
+        """Write one uncompressed ``.npz``."""
+        np.savez(path, **self._arrays())
+
+    @classmethod
+    def read(cls, path: Path) -> Dataset:
+        """Read what ``write`` wrote.
+
+        Raises:
+            ArtifactCorrupt: the file is not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            return cls(**{name: _split_of(name, arrays) for name in cls.SPLITS})
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactCorrupt(f"{path} cannot be read as a data set: {error}.") from error
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays: dict[str, np.ndarray] = {}
+        for split_name in self.SPLITS:
+            split: Split = getattr(self, split_name)
+            arrays[f"{split_name}/labels"] = split.labels
+            arrays |= {f"{split_name}/inputs/{name}": rows for name, rows in split.inputs.items()}
+        return arrays
+
+
+def batch_order(rows: int, batch_size: int, epoch: int, seed: int) -> list[np.ndarray]:
+    """The rows of every batch of an epoch: one seeded shuffle, the same for both frameworks.
+
+    Args:
+        rows: rows of the training split.
+        batch_size: rows a batch; the last may be smaller.
+        epoch: counts from 0.
+        seed: the case's.
+
+    Returns:
+        int64 arrays (batch_size,)
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(rows)
+    return [order[start : start + batch_size] for start in range(0, rows, batch_size)]
+
+
+def _split_of(name: str, arrays: Tensors) -> Split:
+    prefix = f"{name}/inputs/"
+    inputs = {key[len(prefix) :]: rows for key, rows in arrays.items() if key.startswith(prefix)}
+    return Split(inputs, arrays[f"{name}/labels"])
+
+
+def _check_split(split_name: str, split: Split, contract: Contract) -> None:
+    if len(split) == 0:
+        raise CaseError(f"The {split_name} split has no rows.")
+    if set(split.inputs) != set(contract.input_names):
+        raise CaseError(
+            f"The {split_name} split has inputs {sorted(split.inputs)}; the contract says "
+            f"{sorted(contract.input_names)}."
+        )
+    for spec in contract.inputs:
+        rows = split.inputs[spec.name]
+        if rows.dtype != np.dtype(spec.dtype) or rows.shape != spec.batch(len(split)):
+            raise CaseError(
+                f"{spec.name} of the {split_name} split is {rows.dtype}{rows.shape}; the contract says "
+                f"{spec.dtype}{spec.batch(len(split))}."
+            )
+    if split.labels.min() < 0 or split.labels.max() >= len(contract.labels):
+        raise CaseError(f"A label of the {split_name} split is not one of {list(contract.labels)}.")

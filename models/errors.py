@@ -1,0 +1,165 @@
+"""Every error that TwinServe raises on purpose.
+
+::
+
+    TwinServeError                 message + hint; the command line prints both and exits with 1
+    ├── SettingsError              a setting or a flow parameter cannot be used
+    ├── CaseError                  a case folder cannot be used
+    │   ├── UnknownCase            no folder of that name
+    │   └── ContractMismatch       a network disagrees with the contract, or with its twin
+    ├── ArtifactError              a file of ours cannot be used
+    │   ├── ArtifactMissing        it was never finished, or it was deleted
+    │   ├── ArtifactCorrupt        its digest is not the one in the manifest
+    │   └── StorageError           the disk is full, or the folder cannot be written
+    ├── WorkerError                a framework's process failed or was killed
+    ├── ParityError                two predictors cannot be compared at all
+    │   ├── NameMismatch           outputs have other names
+    │   ├── ShapeMismatch          outputs have other shapes
+    │   └── NotFinite              outputs hold NaN or infinity
+    ├── ServerError                a server cannot be used
+    │   ├── ServerMissing          the program (or the Java under it) is not installed
+    │   ├── PortInUse              somebody else listens there
+    │   ├── ServerDied             the process ended before it was asked to
+    │   └── ServerNotReady         the deadline passed
+    ├── RequestError               a server answered, but not with a prediction
+    │   ├── BadRequest             HTTP 4xx, or the matching gRPC status
+    │   ├── ServerFault            HTTP 5xx, or the matching gRPC status
+    │   └── Unreachable            no answer within the deadline
+    └── ChecksFailed               the run is complete, and at least one check said no
+"""
+
+from __future__ import annotations
+
+
+class TwinServeError(Exception):
+    """What went wrong in one sentence, and what to do about it.
+
+    Args:
+        message: the problem, with the names and figures that identify it.
+        hint: what the reader should do next; empty where the message says it all.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+    def __reduce__(self) -> tuple[type[TwinServeError], tuple[str, str]]:
+        # Prefect pickles exceptions between a task and its flow.
+        return type(self), (self.message, self.hint)
+
+
+class SettingsError(TwinServeError):
+    """A setting or a flow parameter cannot be used."""
+
+
+class CaseError(TwinServeError):
+    """A case folder cannot be used."""
+
+
+class UnknownCase(CaseError):
+    """There is no case of that name."""
+
+
+class ContractMismatch(CaseError):
+    """A network disagrees with the case's contract, or with its twin."""
+
+
+class ArtifactError(TwinServeError):
+    """A file of ours cannot be used."""
+
+
+class ArtifactMissing(ArtifactError):
+    """The file was never finished, or it was deleted."""
+
+
+class ArtifactCorrupt(ArtifactError):
+    """The file's digest is not the one in its manifest."""
+
+
+class StorageError(ArtifactError):
+    """The disk is full, or the folder cannot be written."""
+
+
+class WorkerError(TwinServeError):
+    """A framework's process failed or was killed."""
+
+
+class ParityError(TwinServeError):
+    """Two predictors cannot be compared at all."""
+
+
+class NameMismatch(ParityError):
+    """The outputs have other names than the contract says."""
+
+
+class ShapeMismatch(ParityError):
+    """An output has another shape or dtype than the reference."""
+
+
+class NotFinite(ParityError):
+    """An output holds NaN or infinity."""
+
+
+class ServerError(TwinServeError):
+    """A server cannot be used."""
+
+
+class ServerMissing(ServerError):
+    """The server's program, or the Java under it, is not installed."""
+
+
+class PortInUse(ServerError):
+    """Somebody else listens on a port that the server needs."""
+
+
+class ServerDied(ServerError):
+    """The server's process ended before it was asked to."""
+
+
+class ServerNotReady(ServerError):
+    """The server was not ready when the deadline passed."""
+
+
+class RequestError(TwinServeError):
+    """A server answered, but not with a prediction.
+
+    Args:
+        message: the server's own words.
+        status: HTTP status code, or the gRPC status code's name (``INVALID_ARGUMENT``).
+    """
+
+    def __init__(self, message: str, status: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[TwinServeError], tuple[str, str]]:
+        return type(self), (self.message, self.status)
+
+
+class BadRequest(RequestError):
+    """The server blames the request: HTTP 4xx, or the matching gRPC status."""
+
+
+class ServerFault(RequestError):
+    """The server blames itself: HTTP 5xx, or the matching gRPC status."""
+
+
+class Unreachable(RequestError):
+    """No answer within the deadline."""
+
+
+class ChecksFailed(TwinServeError):
+    """The run is complete, and at least one check said no."""
+
+
+def error_named(name: str) -> type[TwinServeError]:
+    """The error class of that name; ``WorkerError`` for a name that is not ours."""
+    found = globals().get(name)
+    is_ours = isinstance(found, type) and issubclass(found, TwinServeError)
+    return found if is_ours else WorkerError

@@ -1,0 +1,1 @@
+"""The stages from data to report, and the Prefect flow that wires them."""

@@ -1,0 +1,209 @@
+"""What a run found out: the documented schema of ``report.json``.
+
+Every stage returns some of these; the report draws them. Units are in the names. ``docs/report.schema.json``
+is made from this module (``make schema``), and a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FrameworkName = Literal["tensorflow", "pytorch"]
+Protocol = Literal["REST", "gRPC"]
+
+
+class Facts(BaseModel):
+    """Base of all facts: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outcome(StrEnum):
+    """How a check ended."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SHORTFALL = "shortfall"
+    """A real server falls short of what we ask; reported, not papered over, and not a failed run."""
+
+
+class Check(Facts):
+    """One yes-or-no question of the run, with its figure."""
+
+    stage: str = Field(description="Stage that asked: train, verify, check, measure ...")
+    subject: str = Field(description="What was judged: an artifact, a server and protocol, a framework")
+    question: str = Field(description="What was asked, as a short statement that should be true")
+    outcome: Outcome
+    figure: str = Field(description="What was found, with unit")
+    limit: str = Field("", description="What it was held to")
+    detail: str = Field("", description="Error name and message where it failed, for people")
+
+
+class ParityRow(Facts):
+    """One comparison of a candidate with a reference."""
+
+    stage: Literal["same model", "verify", "check", "cross-framework"]
+    subject: str = Field(description="Candidate: 'SavedModel', 'TorchServe · gRPC', ...")
+    reference: str = Field(description="What it was compared with: 'Keras in memory', ...")
+    batch: str = Field(description="'1', '7', 'all', or 'edge'")
+    rows: int
+    max_abs: float
+    max_rel: float
+    label_agreement: float = Field(description="Share of rows with the same label, 0 to 1")
+    accuracy: float | None = Field(description="The candidate's, 0 to 1; null where labels are unknown")
+    reference_accuracy: float | None
+    atol: float
+    rtol: float
+    passed: bool
+    error: str = Field("", description="Name and message of the error that ended the comparison")
+
+
+class Epoch(Facts):
+    """One pass over the training split. Losses are mean cross-entropy in nats per row."""
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class TrainingFacts(Facts):
+    """One framework's training."""
+
+    framework: FrameworkName
+    label: str = Field(description="'Keras 3.15.1 on TensorFlow 2.21.0'")
+    epochs: list[Epoch]
+    parameters: int
+    rows_per_second: float
+    test_accuracy: float
+    confusion: list[list[int]] = Field(description="[true class][predicted class] on the test split")
+    input_digest: str
+    cached: bool = Field(description="Whether this run reused an earlier training of the same inputs")
+
+
+class ArtifactFacts(Facts):
+    """One exported file or folder."""
+
+    framework: FrameworkName
+    format: str = Field(description="'SavedModel', 'TFLite float32', 'TFLite int8', 'TorchScript', 'MAR'")
+    path: str = Field(description="Relative to the version's folder")
+    bytes: int
+    sha256: str
+
+
+class ServerFacts(Facts):
+    """One server as it was seen in this run."""
+
+    name: str
+    label: str = Field(description="What exactly ran: 'TorchServe 0.12.0', 'TF Serving API (embedded)'")
+    framework: FrameworkName
+    where: str = Field(description="'process' or 'container'")
+    ready_seconds: float = Field(description="From start to the first correct answer")
+    idle_bytes: int | None = Field(description="Memory of the whole process tree before load")
+    loaded_bytes: int | None = Field(description="The same after load")
+    memory_kind: str = Field("", description="'PSS' or 'RSS'")
+
+
+class LatencyFacts(Facts):
+    """One closed-loop client after warm-up, one row a request."""
+
+    server: str
+    protocol: Protocol
+    requests: int
+    wrong: int = Field(description="Answers that were not correct; more than 0 voids the figures")
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+class ThroughputFacts(Facts):
+    """Closed-loop clients, one row a request."""
+
+    server: str
+    protocol: Protocol
+    clients: int
+    requests: int
+    seconds: float
+    wrong: int
+    requests_per_second: float
+
+
+class MalformedFacts(Facts):
+    """One malformed request to one endpoint, and the good request after it."""
+
+    server: str
+    protocol: Protocol
+    request: str = Field(description="'broken JSON', 'wrong rank', ...")
+    status: str = Field(description="HTTP status or gRPC status name; 'n/a' where it cannot be sent")
+    message: str = Field(description="What the server said, cut to 300 characters")
+    outcome: Outcome
+    recovered: bool = Field(description="Whether the next good request was answered correctly")
+
+
+class StageTiming(Facts):
+    """One stage's own time."""
+
+    stage: str
+    seconds: float
+    cached: bool = False
+
+
+class Timings(Facts):
+    """Where the run's time went."""
+
+    stages: list[StageTiming]
+    wall_seconds: float = Field(description="The flow, first stage's start to last stage's end")
+    critical_path_seconds: float = Field(description="Longest chain of stages that wait for one another")
+
+
+class ContractTensor(Facts):
+    """One input or output of the model, for the report."""
+
+    name: str
+    dtype: str
+    shape: str = Field(description="With the batch axis: '(N, 8, 8, 1)'")
+    meaning: str
+
+
+class Environment(Facts):
+    """Where the run took place, so that it can be repeated."""
+
+    hardware: dict[str, str]
+    versions: dict[str, str]
+    seeds: dict[str, int]
+    git_commit: str
+    data_digest: str
+    hyperparameters: dict[str, str]
+
+
+class RunReport(Facts):
+    """Everything that one run found out."""
+
+    schema_version: Literal[1] = 1
+    case: str
+    title: str
+    version: int
+    created: datetime
+    passed: bool = Field(description="No check failed; shortfalls do not count")
+    measured: datetime | None = Field(
+        description="When latency, throughput and memory were measured; older than 'created' when reused"
+    )
+    inputs: list[ContractTensor]
+    outputs: list[ContractTensor]
+    labels: list[str]
+    checks: list[Check]
+    parity: list[ParityRow]
+    training: list[TrainingFacts]
+    artifacts: list[ArtifactFacts]
+    servers: list[ServerFacts]
+    latency: list[LatencyFacts]
+    throughput: list[ThroughputFacts]
+    malformed: list[MalformedFacts]
+    timings: Timings
+    environment: Environment

@@ -1,0 +1,1 @@
+"""Servers: what to run, where to run it, how to ask it, and how to load it."""

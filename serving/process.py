@@ -1,0 +1,265 @@
+"""Any ServerSpec as a local process with a session, a log file and a record of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
+from serving.server import Readiness, ServerSpec
+
+POLL_SECONDS = 0.05
+
+
+class ProcessServer:
+    """Runs a ServerSpec as a local process.
+
+    The process leads a session of its own, so that Ctrl-C in a terminal reaches only us and we stop the
+    server in order. Its id and start time are recorded in ``records`` before anything else happens, so
+    that a later command can stop what a killed one left behind.
+
+    Args:
+        spec: what to run.
+        records: folder for the record of what runs; None keeps none.
+    """
+
+    def __init__(self, spec: ServerSpec, records: Path | None = None) -> None:
+        self.spec = spec
+        self._records = records
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+
+    @property
+    def log_path(self) -> Path:
+        return self.spec.workdir / "server.log"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ServerDied(f"{self.spec.label} was never started.")
+        return self._process.pid
+
+    def start(self) -> None:
+        for purpose, port in self.spec.ports.items():
+            _check_port_free(self.spec, purpose, port)
+        self.spec.workdir.mkdir(parents=True, exist_ok=True)
+        self._started_at = time.monotonic()
+        with self.log_path.open("wb") as log:
+            try:
+                self._process = subprocess.Popen(
+                    self.spec.command,
+                    cwd=self.spec.workdir,
+                    env={**os.environ, **self.spec.environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise ServerMissing(
+                    f"{self.spec.label} cannot be started: {self.spec.command[0]}: {error.strerror}."
+                ) from error
+        if self._records is not None:
+            RunningServer.of(self).write(self._records)
+
+    def wait_ready(self, timeout_seconds: float | None = None) -> float:
+        deadline = self._started_at + (timeout_seconds or self.spec.startup_seconds)
+        while True:
+            self._check_alive()
+            probe = self.spec.probe()
+            if probe.readiness is Readiness.READY:
+                return time.monotonic() - self._started_at
+            if probe.readiness is Readiness.NEVER:
+                raise ServerNotReady(
+                    f"{self.spec.label} will not get ready: {probe.seen}", self._log_hint()
+                )
+            if time.monotonic() > deadline:
+                raise ServerNotReady(
+                    f"{self.spec.label} was not ready after "
+                    f"{deadline - self._started_at:.0f} s (last seen: {probe.seen or 'no answer'}).",
+                    self._log_hint(),
+                )
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        stop_process_tree(self._process.pid, self.spec.stop_seconds)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        if self._records is not None:
+            RunningServer.of(self).remove(self._records)
+
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log_tail(self, lines: int = 40) -> str:
+        return tail_of(self.log_path, lines)
+
+    def resident_bytes(self) -> int:
+        return resident_bytes_of(self.pid)
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the whole process tree so far."""
+        total = 0.0
+        for process in _tree(self.pid):
+            with suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def _check_alive(self) -> None:
+        if self._process is None:
+            raise ServerDied(f"{self.spec.label} was never started.")
+        code = self._process.poll()
+        if code is not None:
+            raise ServerDied(f"{self.spec.label} ended with exit code {code}.", self._log_hint())
+
+    def _log_hint(self) -> str:
+        return f"The end of its log ({self.log_path}):\n{self.log_tail()}"
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """The record of a started process: enough to stop exactly it and nothing else.
+
+    Attributes:
+        name: the spec's name.
+        label: the spec's label.
+        pid: process id.
+        created: the process's start time as psutil gives it; a recycled id has another.
+        ports: port by purpose.
+        workdir: the server's folder.
+        host: the address it listens on.
+    """
+
+    name: str
+    label: str
+    pid: int
+    created: float
+    ports: dict[str, int]
+    workdir: str
+    host: str
+
+    @classmethod
+    def of(cls, server: ProcessServer) -> RunningServer:
+        try:
+            created = psutil.Process(server.pid).create_time()
+        except psutil.NoSuchProcess:
+            created = 0.0
+        spec = server.spec
+        return cls(
+            spec.name, spec.label, server.pid, created, dict(spec.ports), str(spec.workdir), spec.host
+        )
+
+    @classmethod
+    def read_all(cls, folder: Path) -> list[RunningServer]:
+        """Every record in the folder; one that cannot be read is skipped, for it names no process."""
+        found = []
+        for path in sorted(folder.glob("*.json")):
+            with suppress(ValueError, TypeError, OSError):
+                found.append(cls(**json.loads(path.read_text())))
+        return found
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = self._path(folder).with_suffix(".tmp")
+        beside.write_text(json.dumps(asdict(self), indent=2))
+        beside.replace(self._path(folder))
+
+    def remove(self, folder: Path) -> None:
+        self._path(folder).unlink(missing_ok=True)
+
+    def is_running(self) -> bool:
+        """Whether that very process, not a later one with the same id, is alive."""
+        try:
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.created) < 1.0
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.NoSuchProcess:
+            return False
+
+    def stop(self, folder: Path, stop_seconds: float = 10.0) -> bool:
+        """Stop it if it still runs, and forget it; says whether there was something to stop."""
+        was_running = self.is_running()
+        if was_running:
+            stop_process_tree(self.pid, stop_seconds)
+        self.remove(folder)
+        return was_running
+
+    def _path(self, folder: Path) -> Path:
+        return folder / f"{self.name}-{self.pid}.json"
+
+
+def stop_process_tree(pid: int, stop_seconds: float) -> None:
+    """SIGTERM to the process, a deadline, then SIGKILL to whatever is left of its tree."""
+    tree = _tree(pid)
+    if not tree:
+        return
+    with suppress(psutil.NoSuchProcess):
+        tree[0].send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(tree, timeout=stop_seconds)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def resident_bytes_of(pid: int) -> int:
+    """Memory of a process tree: PSS where the kernel gives it (shared pages count once), else RSS."""
+    total = 0
+    for process in _tree(pid):
+        with suppress(psutil.Error):
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
+    return total
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """That many different ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((host, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def tail_of(path: Path, lines: int) -> str:
+    """The last lines of a text file; empty where there is none."""
+    if not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _check_port_free(spec: ServerSpec, purpose: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((spec.host, port))
+        except OSError as error:
+            raise PortInUse(
+                f"Port {port} on {spec.host} ({spec.label}, {purpose}) is taken: {error.strerror}.",
+                "Choose another port, or stop what listens there (`make stop` if it is ours).",
+            ) from error
