@@ -7,8 +7,8 @@ A case is a folder with four files: ``case.py`` (a ``CASE``), ``data.py`` (a ``l
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -58,7 +58,7 @@ class Tolerances:
     )
     cross_framework: Tolerance = field(
         default_factory=lambda: Tolerance(
-            atol=float("inf"), min_label_agreement=0.95, max_accuracy_drop=0.03
+            atol=None, min_label_agreement=0.95, max_accuracy_drop=0.03
         )
     )
 
@@ -84,6 +84,10 @@ class Case:
     training: Training = field(default_factory=Training)
     calibration_rows: int = 256
     tolerances: Tolerances = field(default_factory=Tolerances)
+
+    def with_training(self, changes: Mapping[str, float | int]) -> Case:
+        """The same case with other hyper-parameters, fields of ``Training`` by name."""
+        return replace(self, training=replace(self.training, **changes))
 
 
 def case_names(folders: Iterable[Path] = ()) -> list[str]:

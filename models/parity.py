@@ -19,13 +19,13 @@ class Tolerance:
     to their own bounds.
 
     Attributes:
-        atol: absolute part, in the output's own unit.
+        atol: absolute part, in the output's own unit; None compares labels and accuracy only.
         rtol: relative part.
         min_label_agreement: smallest share of rows with the same winning class, 0 to 1.
         max_accuracy_drop: largest loss of accuracy against the reference, 0 to 1.
     """
 
-    atol: float
+    atol: float | None
     rtol: float = 0.0
     min_label_agreement: float = 1.0
     max_accuracy_drop: float = 0.0
@@ -84,9 +84,7 @@ def compare(
     """
     _check_comparable(contract, reference, candidate)
     differences = {name: _difference(reference[name], candidate[name]) for name in reference}
-    excess = {
-        name: _excess(reference[name], candidate[name], tolerance) for name in reference
-    }
+    excess = {name: _excess(reference[name], candidate[name], tolerance) for name in reference}
     worst = max(excess, key=lambda name: excess[name])
     wanted, found = contract.predicted_labels(reference), contract.predicted_labels(candidate)
     agreement = float(np.mean(wanted == found))
@@ -132,6 +130,8 @@ def _difference(reference: np.ndarray, candidate: np.ndarray) -> tuple[float, fl
 
 def _excess(reference: np.ndarray, candidate: np.ndarray, tolerance: Tolerance) -> float:
     """How far the worst element is beyond its bound; zero or less means all are within."""
+    if tolerance.atol is None:
+        return -np.inf
     gap = np.abs(candidate.astype(np.float64) - reference.astype(np.float64))
     bound = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
     return float((gap - bound).max(initial=-np.inf))

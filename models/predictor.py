@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from models.contract import Contract, TensorSpec, Tensors
+from models.contract import Contract, Tensors, TensorSpec
 from models.errors import NameMismatch, ShapeMismatch
 
 UNSTATED = "unstated"
@@ -86,7 +86,9 @@ def predict_in_batches(
     """Answer all rows in batches of ``batch_size``; the last one may be shorter."""
     rows = len(next(iter(inputs.values())))
     answers = [
-        predictor.predict({name: rows_[start : start + batch_size] for name, rows_ in inputs.items()})
+        predictor.predict(
+            {name: rows_[start : start + batch_size] for name, rows_ in inputs.items()}
+        )
         for start in range(0, rows, batch_size)
     ]
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
@@ -119,9 +121,7 @@ def _check_side(
     for spec in wanted:
         found = by_name[spec.name]
         if found.dtype not in (UNSTATED, spec.dtype):
-            raise ShapeMismatch(
-                f"{spec.name} is {found.dtype}; the contract says {spec.dtype}."
-            )
+            raise ShapeMismatch(f"{spec.name} is {found.dtype}; the contract says {spec.dtype}.")
         if found.shape is not None and found.shape != spec.shape:
             raise ShapeMismatch(
                 f"{spec.name} has shape {found.shape} a row; the contract says {spec.shape}."

@@ -35,7 +35,9 @@ class Check(Facts):
     """One yes-or-no question of the run, with its figure."""
 
     stage: str = Field(description="Stage that asked: train, verify, check, measure ...")
-    subject: str = Field(description="What was judged: an artifact, a server and protocol, a framework")
+    subject: str = Field(
+        description="What was judged: an artifact, a server and protocol, a framework"
+    )
     question: str = Field(description="What was asked, as a short statement that should be true")
     outcome: Outcome
     figure: str = Field(description="What was found, with unit")
@@ -54,9 +56,11 @@ class ParityRow(Facts):
     max_abs: float
     max_rel: float
     label_agreement: float = Field(description="Share of rows with the same label, 0 to 1")
-    accuracy: float | None = Field(description="The candidate's, 0 to 1; null where labels are unknown")
+    accuracy: float | None = Field(
+        description="The candidate's, 0 to 1; null where labels are unknown"
+    )
     reference_accuracy: float | None
-    atol: float
+    atol: float | None = Field(description="Null where only labels and accuracy are compared")
     rtol: float
     passed: bool
     error: str = Field("", description="Name and message of the error that ended the comparison")
@@ -82,16 +86,22 @@ class TrainingFacts(Facts):
     parameters: int
     rows_per_second: float
     test_accuracy: float
-    confusion: list[list[int]] = Field(description="[true class][predicted class] on the test split")
+    confusion: list[list[int]] = Field(
+        description="[true class][predicted class] on the test split"
+    )
     input_digest: str
-    cached: bool = Field(description="Whether this run reused an earlier training of the same inputs")
+    cached: bool = Field(
+        description="Whether this run reused an earlier training of the same inputs"
+    )
 
 
 class ArtifactFacts(Facts):
     """One exported file or folder."""
 
     framework: FrameworkName
-    format: str = Field(description="'SavedModel', 'TFLite float32', 'TFLite int8', 'TorchScript', 'MAR'")
+    format: str = Field(
+        description="'SavedModel', 'TFLite float32', 'TFLite int8', 'TorchScript', 'MAR'"
+    )
     path: str = Field(description="Relative to the version's folder")
     bytes: int
     sha256: str
@@ -101,7 +111,9 @@ class ServerFacts(Facts):
     """One server as it was seen in this run."""
 
     name: str
-    label: str = Field(description="What exactly ran: 'TorchServe 0.12.0', 'TF Serving API (embedded)'")
+    label: str = Field(
+        description="What exactly ran: 'TorchServe 0.12.0', 'TF Serving API (embedded)'"
+    )
     framework: FrameworkName
     where: str = Field(description="'process' or 'container'")
     ready_seconds: float = Field(description="From start to the first correct answer")
@@ -140,7 +152,9 @@ class MalformedFacts(Facts):
     server: str
     protocol: Protocol
     request: str = Field(description="'broken JSON', 'wrong rank', ...")
-    status: str = Field(description="HTTP status or gRPC status name; 'n/a' where it cannot be sent")
+    status: str = Field(
+        description="HTTP status or gRPC status name; 'n/a' where it cannot be sent"
+    )
     message: str = Field(description="What the server said, cut to 300 characters")
     outcome: Outcome
     recovered: bool = Field(description="Whether the next good request was answered correctly")
@@ -159,7 +173,66 @@ class Timings(Facts):
 
     stages: list[StageTiming]
     wall_seconds: float = Field(description="The flow, first stage's start to last stage's end")
-    critical_path_seconds: float = Field(description="Longest chain of stages that wait for one another")
+    critical_path_seconds: float = Field(
+        description="Longest chain of stages that wait for one another"
+    )
+
+
+class DataFacts(Facts):
+    """The data set of a run."""
+
+    digest: str = Field(description="sha256 over all splits")
+    path: str = Field(description="The dataset.npz")
+    rows: dict[str, int] = Field(description="Rows by split")
+
+
+class InitialFacts(Facts):
+    """One framework's network before training."""
+
+    framework: FrameworkName
+    path: str = Field(description="Folder with the initial weights and the answers before training")
+    input_digest: str
+    parameters: int
+
+
+class ExportFacts(Facts):
+    """What one framework exported."""
+
+    framework: FrameworkName
+    path: str = Field(description="Folder with the files")
+    input_digest: str
+    label: str
+    artifacts: list[ArtifactFacts]
+
+
+class Findings(Facts):
+    """What a stage that judges has to say."""
+
+    checks: list[Check] = []
+    parity: list[ParityRow] = []
+    malformed: list[MalformedFacts] = []
+    ready_seconds: dict[str, float] = Field(
+        {}, description="By server: from start to the first correct answer"
+    )
+
+    def joined(self, *others: Findings) -> Findings:
+        """These findings and the others', in that order."""
+        everything = (self, *others)
+        return Findings(
+            checks=[check for each in everything for check in each.checks],
+            parity=[row for each in everything for row in each.parity],
+            malformed=[row for each in everything for row in each.malformed],
+            ready_seconds={k: v for each in everything for k, v in each.ready_seconds.items()},
+        )
+
+
+class Measurements(Facts):
+    """What the stage that measures has to say."""
+
+    measured: datetime
+    servers: list[ServerFacts] = []
+    latency: list[LatencyFacts] = []
+    throughput: list[ThroughputFacts] = []
 
 
 class ContractTensor(Facts):

@@ -140,6 +140,7 @@ class RunningServer:
         ports: port by purpose.
         workdir: the server's folder.
         host: the address it listens on.
+        tags: what is served.
     """
 
     name: str
@@ -149,6 +150,7 @@ class RunningServer:
     ports: dict[str, int]
     workdir: str
     host: str
+    tags: dict[str, str]
 
     @classmethod
     def of(cls, server: ProcessServer) -> RunningServer:
@@ -158,7 +160,14 @@ class RunningServer:
             created = 0.0
         spec = server.spec
         return cls(
-            spec.name, spec.label, server.pid, created, dict(spec.ports), str(spec.workdir), spec.host
+            name=spec.name,
+            label=spec.label,
+            pid=server.pid,
+            created=created,
+            ports=dict(spec.ports),
+            workdir=str(spec.workdir),
+            host=spec.host,
+            tags=dict(spec.tags),
         )
 
     @classmethod

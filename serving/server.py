@@ -42,6 +42,7 @@ class ServerSpec:
         startup_seconds: how long a start may take before it is an error.
         stop_seconds: how long a polite stop may take before the process tree is killed.
         host: the address it listens on.
+        tags: what is served, for the records of what runs: ``case`` and ``version``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class ServerSpec:
     startup_seconds: float = 120.0
     stop_seconds: float = 10.0
     host: str = "127.0.0.1"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, purpose: str) -> str:
         """``http://host:port`` for REST-like ports."""

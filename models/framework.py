@@ -1,0 +1,108 @@
+"""The verbs that TensorFlow and PyTorch both have, and how to get hold of them.
+
+``frameworks/tensorflow`` and ``frameworks/pytorch`` are twins: the same three modules with the same functions
+and signatures. Neither is imported before it is asked for, and never both in one process: importing
+``torch._dynamo`` after ``tensorflow`` crashes the interpreter on the pinned versions.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from models.case import Case
+from models.contract import Contract, Tensors
+from models.dataset import Dataset, Split
+from models.errors import SettingsError
+from models.predictor import Predictor
+from models.weights import Shapes
+
+FRAMEWORKS = ("tensorflow", "pytorch")
+MODULES = ("training", "export", "runtime")
+
+Network = Any
+"""A ``keras.Model`` or a ``torch.nn.Module``; nobody but its framework looks inside."""
+
+
+class Format(StrEnum):
+    """The kinds of files that are deployed."""
+
+    SAVED_MODEL = "SavedModel"
+    TFLITE = "TFLite float32"
+    TFLITE_INT8 = "TFLite int8"
+    TORCHSCRIPT = "TorchScript"
+    MAR = "MAR"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: mean cross-entropy in nats a row, accuracy 0 to 1, and its time without validation."""
+
+    number: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+EpochListener = Callable[[EpochRecord], None]
+
+
+class TrainingVerbs(Protocol):
+    """``frameworks/<name>/training.py``"""
+
+    def build(self, case: Case) -> Network: ...
+    def weight_shapes(self, network: Network) -> Shapes: ...
+    def load_weights(self, network: Network, weights: Tensors) -> None: ...
+    def read_weights(self, network: Network) -> dict[str, Any]: ...
+    def as_predictor(self, network: Network, contract: Contract) -> Predictor: ...
+    def train(
+        self, network: Network, case: Case, dataset: Dataset, on_epoch: EpochListener
+    ) -> list[EpochRecord]: ...
+
+
+class ExportVerbs(Protocol):
+    """``frameworks/<name>/export.py``"""
+
+    def export(
+        self, network: Network, contract: Contract, calibration: Split, folder: Path
+    ) -> dict[str, str]: ...
+
+
+class RuntimeVerbs(Protocol):
+    """``frameworks/<name>/runtime.py``"""
+
+    def prepare(self, threads: int, seed: int) -> None: ...
+    def label(self) -> str: ...
+    def open_artifact(self, path: Path, format_name: str, contract: Contract) -> Predictor: ...
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One framework's verbs."""
+
+    name: str
+    training: TrainingVerbs
+    export: ExportVerbs
+    runtime: RuntimeVerbs
+
+
+def load_framework(name: str) -> Framework:
+    """Import a framework. Once a process: see the module's docstring.
+
+    Raises:
+        SettingsError: there is no framework of that name.
+    """
+    if name not in FRAMEWORKS:
+        raise SettingsError(f"There is no framework {name!r}; there is {', '.join(FRAMEWORKS)}.")
+    training, export, runtime = (
+        importlib.import_module(f"models.frameworks.{name}.{module}") for module in MODULES
+    )
+    return Framework(
+        name, cast(TrainingVerbs, training), cast(ExportVerbs, export), cast(RuntimeVerbs, runtime)
+    )

@@ -1,0 +1,1 @@
+"""TensorFlow and PyTorch behind the same verbs: twin folders, the same file names and signatures."""

@@ -1,0 +1,225 @@
+"""Build, fill and train a PyTorch network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.case import Case, case_module
+from models.contract import Contract, Tensors
+from models.dataset import Dataset, Split, batch_order
+from models.errors import ContractMismatch
+from models.framework import EpochListener, EpochRecord
+from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
+from models.weights import Shapes, check_same_shapes
+
+# PyTorch's role of a parameter -> canonical role, by the kind of module.
+NORMALISATION_ROLES = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+KERNEL_ROLES = {"weight": "kernel", "bias": "bias"}
+EMBEDDING_ROLES = {"weight": "embeddings"}
+
+
+def build(case: Case) -> nn.Module:
+    """The case's network, held against its contract by asking it once.
+
+    Raises:
+        ContractMismatch: inputs or outputs differ from the contract's.
+    """
+    network: nn.Module = case_module(case.name, "pytorch").network()
+    try:
+        check_signature(case.contract, as_predictor(network, case.contract).signature())
+    except Exception as error:
+        raise ContractMismatch(
+            f"The PyTorch network of {case.name!r} disagrees with the contract: {error}",
+            "Correct the case's pytorch.py or the contract in its case.py.",
+        ) from error
+    return network
+
+
+def weight_shapes(network: nn.Module) -> Shapes:
+    """Shape of every weight by canonical name, in canonical layout."""
+    return {name: array.shape for name, array in read_weights(network).items()}
+
+
+def load_weights(network: nn.Module, weights: Tensors) -> None:
+    """Overwrite every weight.
+
+    Args:
+        weights: arrays by canonical name, in canonical layout.
+
+    Raises:
+        ContractMismatch: names or shapes differ.
+    """
+    found = {name: array.shape for name, array in weights.items()}
+    check_same_shapes(weight_shapes(network), found, "the PyTorch network", "the weights file")
+    with torch.no_grad():
+        for name, (module, tensor) in _tensors(network).items():
+            tensor.copy_(torch.from_numpy(_from_canonical(module, name, weights[name])))
+
+
+def read_weights(network: nn.Module) -> dict[str, np.ndarray]:
+    """Every weight by canonical name, in canonical layout."""
+    return {
+        name: _to_canonical(module, name, tensor.detach().numpy())
+        for name, (module, tensor) in _tensors(network).items()
+    }
+
+
+def as_predictor(network: nn.Module, contract: Contract) -> Predictor:
+    """The network in memory, in inference mode."""
+    return InMemoryPredictor(network, contract)
+
+
+def train(
+    network: nn.Module, case: Case, dataset: Dataset, on_epoch: EpochListener
+) -> list[EpochRecord]:
+    """Train in place with Adam on cross-entropy, on the batches of ``batch_order``.
+
+    Args:
+        network: with its initial weights loaded.
+        dataset: the train split is trained on, the validation split is scored after each epoch.
+        on_epoch: told after each epoch.
+
+    Returns:
+        one record an epoch.
+    """
+    plan = case.training
+    optimizer = torch.optim.Adam(
+        network.parameters(), plan.learning_rate, betas=(plan.beta_1, plan.beta_2), eps=plan.epsilon
+    )
+    batches = _Batches(dataset.train, case)
+    records: list[EpochRecord] = []
+    for epoch in range(plan.epochs):
+        began = time.perf_counter()
+        loss, accuracy = _train_epoch(network, case, optimizer, batches.of_epoch(epoch))
+        seconds = time.perf_counter() - began
+        validation = _score(network, case, dataset.validation)
+        records.append(EpochRecord(epoch + 1, loss, accuracy, *validation, seconds))
+        on_epoch(records[-1])
+    return records
+
+
+class InMemoryPredictor(Closing):
+    """A module as a Predictor; it is put into inference mode at every call."""
+
+    def __init__(self, network: nn.Module, contract: Contract) -> None:
+        self._network = network
+        self._contract = contract
+
+    def signature(self) -> Signature:
+        probe = {s.name: np.zeros(s.batch(2), s.dtype) for s in self._contract.inputs}
+        outputs = self.predict(probe)
+        inputs = tuple(StatedTensor(s.name, s.dtype, s.shape) for s in self._contract.inputs)
+        stated = [StatedTensor(n, a.dtype.name, a.shape[1:]) for n, a in outputs.items()]
+        return Signature(inputs, tuple(stated))
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        self._network.eval()
+        with torch.inference_mode():
+            outputs = self._network(*tensors_of(inputs, self._contract))
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def tensors_of(inputs: Tensors, contract: Contract) -> list[Tensor]:
+    """Positional arguments in the contract's order."""
+    return [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in contract.input_names]
+
+
+class _Batches:
+    """Batches in the order of ``batch_order``: rows are gathered from tensors made once."""
+
+    def __init__(self, split: Split, case: Case) -> None:
+        self._inputs = tensors_of(split.inputs, case.contract)
+        self._labels = torch.from_numpy(split.labels)
+        self._plan = case.training
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple[list[Tensor], Tensor]]:
+        plan = self._plan
+        for order in batch_order(len(self._labels), plan.batch_size, epoch, plan.seed):
+            index = torch.from_numpy(order)
+            yield [rows[index] for rows in self._inputs], self._labels[index]
+
+
+def _train_epoch(
+    network: nn.Module,
+    case: Case,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[tuple[list[Tensor], Tensor]],
+) -> tuple[float, float]:
+    """Mean loss in nats a row and accuracy, both over the epoch's training batches."""
+    network.train()
+    total, hits, rows = torch.zeros(()), torch.zeros(()), 0
+    for inputs, labels in batches:
+        optimizer.zero_grad(set_to_none=True)
+        logits = network(*inputs)[case.contract.logits]
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach() * len(labels)
+        hits += (logits.detach().argmax(dim=1) == labels).sum()
+        rows += len(labels)
+    return float(total) / rows, float(hits) / rows
+
+
+def _score(network: nn.Module, case: Case, split: Split) -> tuple[float, float]:
+    network.eval()
+    labels = torch.from_numpy(split.labels)
+    with torch.inference_mode():
+        logits = network(*tensors_of(split.inputs, case.contract))[case.contract.logits]
+        loss = nn.functional.cross_entropy(logits, labels)
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
+    return float(loss), float(accuracy)
+
+
+def _tensors(network: nn.Module) -> dict[str, tuple[nn.Module, Tensor]]:
+    """Parameters and running statistics by canonical name, with the module that owns each."""
+    found: dict[str, tuple[nn.Module, Tensor]] = {}
+    for layer, module in network.named_modules():
+        own: list[Any] = [
+            *module.named_parameters(recurse=False),
+            *module.named_buffers(recurse=False),
+        ]
+        for role, tensor in own:
+            canonical = _roles(module).get(role)
+            if canonical is not None:
+                found[f"{layer.replace('.', '_')}/{canonical}"] = (module, tensor)
+            elif role != "num_batches_tracked" and isinstance(tensor, nn.Parameter):
+                raise ContractMismatch(
+                    f"The parameter {layer}.{role} ({type(module).__name__}) has no canonical name.",
+                    "Use convolution, linear, batch-norm and embedding modules, or extend "
+                    "models/frameworks/pytorch/training.py.",
+                )
+    return found
+
+
+def _roles(module: nn.Module) -> dict[str, str]:
+    if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm):
+        return NORMALISATION_ROLES
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+        return KERNEL_ROLES
+    return EMBEDDING_ROLES if isinstance(module, nn.Embedding) else {}
+
+
+def _to_canonical(module: nn.Module, name: str, array: np.ndarray) -> np.ndarray:
+    """PyTorch's kernels are (out, in, *space); the canonical ones (*space, in, out)."""
+    if not name.endswith("/kernel"):
+        return array.copy()
+    axes = (*range(2, array.ndim), 1, 0)
+    return np.ascontiguousarray(array.transpose(axes))
+
+
+def _from_canonical(module: nn.Module, name: str, array: np.ndarray) -> np.ndarray:
+    if not name.endswith("/kernel"):
+        return np.ascontiguousarray(array)
+    axes = (array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
+    return np.ascontiguousarray(array.transpose(axes))

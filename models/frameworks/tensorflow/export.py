@@ -1,0 +1,83 @@
+"""Export a Keras network to what people deploy: SavedModel and TFLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.contract import Contract
+from models.dataset import Split
+from models.framework import Format
+from models.frameworks.tensorflow.training import call_form
+
+SIGNATURE = "serving_default"
+
+
+def export(
+    network: keras.Model, contract: Contract, calibration: Split, folder: Path
+) -> dict[str, str]:
+    """Write every format into ``folder``.
+
+    Args:
+        network: with its trained weights loaded.
+        contract: names inputs and outputs in every file.
+        calibration: rows that set the ranges of the int8 file.
+        folder: exists and is empty.
+
+    Returns:
+        file or folder name by format.
+    """
+    names = {
+        Format.SAVED_MODEL: "saved_model",
+        Format.TFLITE: "model.tflite",
+        Format.TFLITE_INT8: "model_int8.tflite",
+    }
+    write_saved_model(network, contract, folder / names[Format.SAVED_MODEL])
+    write_tflite(network, folder / names[Format.TFLITE])
+    write_tflite_int8(network, calibration, folder / names[Format.TFLITE_INT8])
+    return {str(form): name for form, name in names.items()}
+
+
+def write_saved_model(network: keras.Model, contract: Contract, folder: Path) -> None:
+    """One signature, ``serving_default``; batch axis open; in inference mode."""
+
+    def serve(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = network(call_form(inputs), training=False)
+        return {name: outputs[name] for name in contract.output_names}
+
+    specs = {
+        spec.name: tf.TensorSpec((None, *spec.shape), spec.dtype, name=spec.name)
+        for spec in contract.inputs
+    }
+    module = tf.Module()
+    module.weights = network.variables
+    concrete = tf.function(serve).get_concrete_function(**specs)
+    tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
+
+
+def write_tflite(network: keras.Model, path: Path) -> None:
+    """Float32 in, float32 inside, float32 out; names are those of the network, checked against the contract."""
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+
+
+def write_tflite_int8(network: keras.Model, calibration: Split, path: Path) -> None:
+    """Full integer: int8 in, int8 inside, int8 out, with ranges taken from ``calibration``.
+
+    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
+    """
+
+    def one_by_one() -> Iterator[dict[str, Any]]:
+        for row in range(len(calibration)):
+            yield {n: rows[row : row + 1] for n, rows in calibration.inputs.items()}
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = one_by_one
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    path.write_bytes(converter.convert())

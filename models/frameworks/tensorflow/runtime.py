@@ -1,0 +1,129 @@
+"""Open what Keras exported: SavedModel through TensorFlow, TFLite through LiteRT's interpreter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from models.contract import Contract, Tensors
+from models.errors import ArtifactCorrupt
+from models.framework import Format
+from models.frameworks.tensorflow.export import SIGNATURE
+from models.predictor import Closing, Predictor, Signature, StatedTensor
+
+
+def prepare(threads: int, seed: int) -> None:
+    """Set threads and seeds; call before anything else runs."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    keras.utils.set_random_seed(seed)
+
+
+def label() -> str:
+    """What exactly runs, for people."""
+    return f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
+
+
+def open_artifact(path: Path, format_name: str, contract: Contract) -> Predictor:
+    """Open an exported file or folder.
+
+    Raises:
+        ArtifactCorrupt: it cannot be opened as that format.
+    """
+    opener = SavedModelPredictor if format_name == Format.SAVED_MODEL else TFLitePredictor
+    try:
+        return opener(path, contract)
+    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+        raise ArtifactCorrupt(f"{path.name} cannot be opened as {format_name}: {error}") from error
+
+
+class SavedModelPredictor(Closing):
+    """A SavedModel's ``serving_default``."""
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        self._loaded = tf.saved_model.load(str(path))  # keeps the variables alive
+        self._serve = self._loaded.signatures[SIGNATURE]
+        self._contract = contract
+
+    def signature(self) -> Signature:
+        _, inputs = self._serve.structured_input_signature
+        return Signature(_stated(inputs), _stated(self._serve.structured_outputs))
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        tensors = {name: tf.constant(inputs[name]) for name in self._contract.input_names}
+        return {name: tensor.numpy() for name, tensor in self._serve(**tensors).items()}
+
+
+class TFLitePredictor(Closing):
+    """A TFLite file's signature; integers are quantised and dequantised here, as a client would.
+
+    ``real = (integer - zero_point) * scale``
+    (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec)
+    """
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        self._interpreter = Interpreter(model_path=str(path))
+        self._runner = self._interpreter.get_signature_runner(SIGNATURE)
+        self._contract = contract
+
+    def signature(self) -> Signature:
+        return Signature(
+            self._facts(self._runner.get_input_details()),
+            self._facts(self._runner.get_output_details()),
+        )
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        details = self._runner.get_input_details()
+        answers = self._runner(
+            **{name: _quantise(inputs[name], details[name]) for name in self._contract.input_names}
+        )
+        details = self._runner.get_output_details()
+        return {name: _dequantise(array, details[name]) for name, array in answers.items()}
+
+    def close(self) -> None:
+        del self._runner, self._interpreter
+
+    @staticmethod
+    def _facts(details: dict[str, Any]) -> tuple[StatedTensor, ...]:
+        """A quantised tensor stands for float32; its integers are the file's own affair."""
+        return tuple(
+            StatedTensor(
+                name,
+                "float32" if _is_quantised(detail) else np.dtype(detail["dtype"]).name,
+                tuple(int(size) for size in detail["shape_signature"][1:]),
+            )
+            for name, detail in details.items()
+        )
+
+
+def _stated(tensors: dict[str, Any]) -> tuple[StatedTensor, ...]:
+    return tuple(
+        StatedTensor(name, tensor.dtype.name, tuple(tensor.shape.as_list()[1:]))
+        for name, tensor in tensors.items()
+    )
+
+
+def _is_quantised(detail: dict[str, Any]) -> bool:
+    return bool(detail["quantization"][0])
+
+
+def _quantise(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    if not _is_quantised(detail):
+        return np.asarray(array, dtype=detail["dtype"])
+    scale, zero_point = detail["quantization"]
+    bounds = np.iinfo(detail["dtype"])
+    return np.clip(np.round(array / scale) + zero_point, bounds.min, bounds.max).astype(
+        detail["dtype"]
+    )
+
+
+def _dequantise(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    if not _is_quantised(detail):
+        return array
+    scale, zero_point = detail["quantization"]
+    return ((array.astype(np.float32) - zero_point) * scale).astype(np.float32)

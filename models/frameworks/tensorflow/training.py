@@ -1,0 +1,199 @@
+"""Build, fill and train a Keras network."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.case import Case, case_module
+from models.contract import Contract, Tensors
+from models.dataset import Dataset, Split, batch_order
+from models.errors import ContractMismatch
+from models.framework import EpochListener, EpochRecord
+from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
+from models.weights import Shapes, check_same_shapes
+
+
+def build(case: Case) -> keras.Model:
+    """The case's network, held against its contract.
+
+    Raises:
+        ContractMismatch: inputs or outputs differ from the contract's.
+    """
+    network = case_module(case.name, "tensorflow").network()
+    try:
+        check_signature(case.contract, as_predictor(network, case.contract).signature())
+    except Exception as error:
+        raise ContractMismatch(
+            f"The Keras network of {case.name!r} disagrees with the contract: {error}",
+            "Correct the case's tensorflow.py or the contract in its case.py.",
+        ) from error
+    return network
+
+
+def weight_shapes(network: keras.Model) -> Shapes:
+    """Shape of every weight by canonical name."""
+    return {name: tuple(variable.shape) for name, variable in _variables(network).items()}
+
+
+def load_weights(network: keras.Model, weights: Tensors) -> None:
+    """Overwrite every weight.
+
+    Args:
+        weights: arrays by canonical name, in canonical layout.
+
+    Raises:
+        ContractMismatch: names or shapes differ.
+    """
+    found = {name: array.shape for name, array in weights.items()}
+    check_same_shapes(weight_shapes(network), found, "the Keras network", "the weights file")
+    for name, variable in _variables(network).items():
+        variable.assign(weights[name])
+
+
+def read_weights(network: keras.Model) -> dict[str, np.ndarray]:
+    """Every weight by canonical name; Keras' layout IS the canonical one."""
+    return {
+        name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(network).items()
+    }
+
+
+def as_predictor(network: keras.Model, contract: Contract) -> Predictor:
+    """The network in memory, in inference mode."""
+    return InMemoryPredictor(network, contract)
+
+
+def train(
+    network: keras.Model, case: Case, dataset: Dataset, on_epoch: EpochListener
+) -> list[EpochRecord]:
+    """Train in place with Adam on cross-entropy, on the batches of ``batch_order``.
+
+    Args:
+        network: with its initial weights loaded.
+        dataset: the train split is trained on, the validation split is scored after each epoch.
+        on_epoch: told after each epoch.
+
+    Returns:
+        one record an epoch.
+    """
+    plan = case.training
+    # The other outputs are functions of the logits; the learner shares all weights and leaves them out.
+    learner = keras.Model(network.inputs, network.output[case.contract.logits])
+    learner.compile(
+        optimizer=keras.optimizers.Adam(
+            plan.learning_rate, beta_1=plan.beta_1, beta_2=plan.beta_2, epsilon=plan.epsilon
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    recorder = _Recorder(network, case, dataset.validation, on_epoch)
+    learner.fit(
+        _batches(dataset.train, case),
+        epochs=plan.epochs,
+        steps_per_epoch=-(-len(dataset.train) // plan.batch_size),
+        callbacks=[recorder],
+        verbose=0,
+    )
+    return recorder.records
+
+
+class InMemoryPredictor(Closing):
+    """A Keras model as a Predictor."""
+
+    def __init__(self, network: keras.Model, contract: Contract) -> None:
+        self._network = network
+        self._contract = contract
+
+    def signature(self) -> Signature:
+        inputs = [StatedTensor(t.name, t.dtype, tuple(t.shape[1:])) for t in self._network.inputs]
+        outputs: dict[str, Any] = self._network.output
+        if not isinstance(outputs, dict):
+            raise ContractMismatch("Outputs must be a dict by contract name.")
+        stated = [StatedTensor(n, t.dtype, tuple(t.shape[1:])) for n, t in outputs.items()]
+        return Signature(tuple(inputs), tuple(stated))
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        tensors = {name: tf.constant(inputs[name]) for name in self._contract.input_names}
+        outputs = self._network(call_form(tensors), training=False)
+        return {name: outputs[name].numpy() for name in self._contract.output_names}
+
+
+def call_form(tensors: dict[str, Any]) -> Any:
+    """A network with one input is called with the tensor, one with several with the dict."""
+    return next(iter(tensors.values())) if len(tensors) == 1 else tensors
+
+
+class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Scores the validation split after each epoch, outside the epoch's time."""
+
+    def __init__(
+        self, network: keras.Model, case: Case, validation: Split, on_epoch: EpochListener
+    ) -> None:
+        super().__init__()
+        self.records: list[EpochRecord] = []
+        self._case = case
+        self._validation = validation
+        self._on_epoch = on_epoch
+        self._score = tf.function(
+            lambda inputs: network(inputs, training=False)[case.contract.logits]
+        )
+        self._began = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        seconds = time.perf_counter() - self._began
+        logs = logs or {}
+        loss, accuracy = self._scores()
+        record = EpochRecord(
+            epoch + 1, float(logs["loss"]), float(logs["accuracy"]), loss, accuracy, seconds
+        )
+        self.records.append(record)
+        self._on_epoch(record)
+
+    def _scores(self) -> tuple[float, float]:
+        inputs = {n: tf.constant(rows) for n, rows in self._validation.inputs.items()}
+        logits = self._score(call_form(inputs))
+        labels = tf.constant(self._validation.labels)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        hits = tf.argmax(logits, axis=-1) == labels
+        return float(tf.reduce_mean(losses)), float(tf.reduce_mean(tf.cast(hits, tf.float32)))
+
+
+def _variables(network: keras.Model) -> dict[str, Any]:
+    """Variables by ``<layer>/<role>``, without the seeds of dropout layers."""
+    return {
+        f"{layer.name}/{variable.name}": variable
+        for layer in network.layers
+        for variable in layer.weights
+        if "seed" not in variable.name
+    }
+
+
+def _batches(split: Split, case: Case) -> tf.data.Dataset:
+    """All epochs' batches in the order of ``batch_order``: rows are gathered inside tf.data."""
+    plan = case.training
+    orders = np.stack(
+        [
+            np.concatenate(batch_order(len(split), plan.batch_size, epoch, plan.seed))
+            for epoch in range(plan.epochs)
+        ]
+    )  # (epochs, rows)
+    inputs = {name: tf.constant(rows) for name, rows in split.inputs.items()}
+    labels = tf.constant(split.labels)
+
+    def rows_at(index: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        gathered = {name: tf.gather(rows, index) for name, rows in inputs.items()}
+        return call_form(gathered), tf.gather(labels, index)
+
+    return (
+        tf.data.Dataset.from_tensor_slices(orders)
+        .flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(plan.batch_size))
+        .map(rows_at)
+        .prefetch(8)
+    )

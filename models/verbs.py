@@ -1,0 +1,229 @@
+"""What a framework's process can be asked to do: plain functions of a request, files in and files out.
+
+Every function gets a loaded framework, the request (JSON) and a ``report`` callback for progress, and returns
+JSON. Arrays cross as ``.npz`` and safetensors files, never as JSON. Every request says ``case`` (name),
+``cases_path`` (folders), ``training`` (hyper-parameters) and ``dataset`` (file); what it says beyond that stands
+with each verb.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.artifact import Artifact, whole_folder
+from models.case import Case, load_case
+from models.contract import Tensors
+from models.dataset import Dataset
+from models.errors import TwinServeError
+from models.framework import EpochRecord, Framework
+from models.parity import compare
+from models.predictor import Predictor, Signature, predict_in_batches
+from models.weights import draw_initial, read_weights_file, write_weights
+
+Request = Mapping[str, Any]
+Report = Callable[[Mapping[str, Any]], None]
+
+INITIAL_WEIGHTS = "initial.safetensors"
+BEFORE_TRAINING = "before_training.npz"
+WEIGHTS = "weights.safetensors"
+RESULT = "result.json"
+"""What the verb returned, in the folder that it made: a folder with one is complete."""
+
+REFERENCE = "reference.npz"
+"""Outputs of the trained model in memory: ``test/<output>`` and ``edge/<output>``."""
+
+
+def initialise(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Draw the shared initial weights, load them, and answer the test split before any training.
+
+    Request: ``target`` (folder).
+    """
+    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    network = framework.training.build(case)
+    weights = draw_initial(framework.training.weight_shapes(network), case.training.seed)
+    framework.training.load_weights(network, weights)
+    with framework.training.as_predictor(network, case.contract) as predictor:
+        outputs = predictor.predict(dataset.test.inputs)
+    with whole_folder(Path(request["target"])) as folder:
+        write_weights(weights, folder / INITIAL_WEIGHTS)
+        np.savez(folder / BEFORE_TRAINING, **outputs)
+        return _finish(folder, {"parameters": _trainable(weights)})
+
+
+def train(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Train from the shared initial weights; keep weights, history and the in-memory model's answers.
+
+    Request: ``initial`` (folder), ``target`` (folder).
+    """
+    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    network = framework.training.build(case)
+    initial = read_weights_file(Path(request["initial"]) / INITIAL_WEIGHTS)
+    framework.training.load_weights(network, initial)
+
+    def on_epoch(record: EpochRecord) -> None:
+        report({"epoch": asdict(record), "epochs": case.training.epochs})
+
+    began = time.perf_counter()
+    records = framework.training.train(network, case, dataset, on_epoch)
+    seconds = time.perf_counter() - began
+    with framework.training.as_predictor(network, case.contract) as predictor:
+        reference = _answers(predictor, case, dataset)
+    test = {name: reference[f"test/{name}"] for name in case.contract.output_names}
+    predicted = case.contract.predicted_labels(test)
+    history = {
+        "label": framework.runtime.label(),
+        "epochs": [asdict(record) for record in records],
+        "parameters": _trainable(initial),
+        "seconds": seconds,
+        "rows_per_second": len(dataset.train) / _steady_seconds(records),
+        "test_accuracy": float(np.mean(predicted == dataset.test.labels)),
+        "confusion": _confusion(predicted, dataset.test.labels, len(case.contract.labels)),
+    }
+    with whole_folder(Path(request["target"])) as folder:
+        write_weights(framework.training.read_weights(network), folder / WEIGHTS)
+        np.savez(folder / REFERENCE, **reference)
+        return _finish(folder, history)
+
+
+def export(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Export trained weights to every format of the framework.
+
+    Request: ``trained`` (folder), ``target`` (folder).
+    """
+    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    network = framework.training.build(case)
+    weights = read_weights_file(Path(request["trained"]) / WEIGHTS)
+    framework.training.load_weights(network, weights)
+    calibration = dataset.train.rows(slice(0, case.calibration_rows))
+    with whole_folder(Path(request["target"])) as folder:
+        names = framework.export.export(network, case.contract, calibration, folder)
+        artifacts = [
+            asdict(Artifact.of(framework.name, form, folder, name)) for form, name in names.items()
+        ]
+        return _finish(folder, {"artifacts": artifacts, "label": framework.runtime.label()})
+
+
+def answer(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Open exported files and answer the test split at several batch sizes, and the edge inputs.
+
+    Request: ``artifacts`` (list of ``path`` and ``format``), ``batch_sizes`` (list of int, 0 for all),
+    ``target`` (folder).
+
+    Returns:
+        by format, either ``signature`` and ``answers`` (an ``.npz`` in ``target`` with ``<batch>/<output>``), or
+        ``error`` with ``name`` and ``message``: a broken file is a finding, not a failure of this process.
+    """
+    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    found: dict[str, Any] = {}
+    with whole_folder(Path(request["target"])) as folder:
+        for number, artifact in enumerate(request["artifacts"]):
+            report({"artifact": artifact["format"]})
+            file = f"{number}.npz"
+            try:
+                signature, arrays = _ask(framework, case, dataset, artifact, request["batch_sizes"])
+                np.savez(folder / file, **arrays)
+                found[artifact["format"]] = {"signature": asdict(signature), "answers": file}
+            except (TwinServeError, ValueError, RuntimeError, KeyError, TypeError) as error:
+                found[artifact["format"]] = {"error": _error_facts(error)}
+        return _finish(folder, found)
+
+
+def transplant(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Load weights trained by the OTHER framework and compare with that model's own answers.
+
+    Request: ``trained`` (the other framework's folder).
+
+    Returns:
+        a Parity as JSON, on the test split.
+    """
+    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    network = framework.training.build(case)
+    framework.training.load_weights(network, read_weights_file(Path(request["trained"]) / WEIGHTS))
+    with framework.training.as_predictor(network, case.contract) as predictor:
+        outputs = predictor.predict(dataset.test.inputs)
+    reference = read_reference(Path(request["trained"]), "test")
+    parity = compare(
+        case.contract, reference, outputs, case.tolerances.transplant, dataset.test.labels
+    )
+    return parity.to_json()
+
+
+def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
+    """The in-memory model's answers, ``part`` being ``test`` or ``edge``."""
+    with np.load(training / REFERENCE, allow_pickle=False) as stored:
+        prefix = f"{part}/"
+        return {
+            key.removeprefix(prefix): stored[key] for key in stored.files if key.startswith(prefix)
+        }
+
+
+VERBS: Mapping[str, Callable[[Framework, Request, Report], dict[str, Any]]] = {
+    verb.__name__: verb for verb in (initialise, train, export, answer, transplant)
+}
+
+
+def _finish(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    (folder / RESULT).write_text(json.dumps(result, indent=2))
+    return result
+
+
+def _case(request: Request) -> Case:
+    case = load_case(request["case"], [Path(folder) for folder in request["cases_path"]])
+    return case.with_training(request["training"])
+
+
+def _ask(
+    framework: Framework,
+    case: Case,
+    dataset: Dataset,
+    artifact: Mapping[str, str],
+    batch_sizes: list[int],
+) -> tuple[Signature, dict[str, np.ndarray]]:
+    path = Path(artifact["path"])
+    with framework.runtime.open_artifact(path, artifact["format"], case.contract) as predictor:
+        arrays = {}
+        for size in batch_sizes:
+            outputs = predict_in_batches(predictor, dataset.test.inputs, size or len(dataset.test))
+            arrays |= {f"{size}/{name}": rows for name, rows in outputs.items()}
+        edge = predictor.predict(case.contract.edge_inputs())
+        arrays |= {f"edge/{name}": rows for name, rows in edge.items()}
+        return predictor.signature(), arrays
+
+
+def _answers(predictor: Predictor, case: Case, dataset: Dataset) -> dict[str, np.ndarray]:
+    parts: dict[str, Tensors] = {"test": dataset.test.inputs, "edge": case.contract.edge_inputs()}
+    return {
+        f"{part}/{name}": rows
+        for part, inputs in parts.items()
+        for name, rows in predictor.predict(inputs).items()
+    }
+
+
+def _trainable(weights: Tensors) -> int:
+    """Number of parameters that training changes; running statistics are not among them."""
+    return sum(array.size for name, array in weights.items() if "/moving_" not in name)
+
+
+def _steady_seconds(records: list[EpochRecord]) -> float:
+    """Median seconds of an epoch, the first left out where there are others: it holds the compilation."""
+    return float(np.median([record.seconds for record in records[1:] or records]))
+
+
+def _confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> list[list[int]]:
+    """Counts, [true class][predicted class]."""
+    table = np.zeros((classes, classes), int)
+    np.add.at(table, (labels, predicted), 1)
+    rows: list[list[int]] = table.tolist()
+    return rows
+
+
+def _error_facts(error: Exception) -> dict[str, str]:
+    message = error.message if isinstance(error, TwinServeError) else str(error)
+    return {"name": type(error).__name__, "message": message}

@@ -1,0 +1,220 @@
+"""A framework's own process: ``python -m models.worker <framework> <verb> request.json``.
+
+The child writes one JSON object a line to its standard output: any number of ``{"progress": ...}``, then one
+``{"result": ...}`` or ``{"error": ...}``. Whatever frameworks print goes to standard error, which the parent keeps
+in a log. The child ends itself when its standard input closes: a parent that is killed leaves no orphan.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from models.errors import StorageError, TwinServeError, WorkerError, error_named
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOG_LINES = 15
+
+ProgressListener = Callable[[Mapping[str, Any]], None]
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+def call(
+    framework: str,
+    verb: str,
+    request: Mapping[str, Any],
+    *,
+    threads: int,
+    timeout_seconds: float,
+    on_progress: ProgressListener | None = None,
+) -> dict[str, Any]:
+    """Run one verb in a process of its own and wait for it.
+
+    Args:
+        framework: ``tensorflow`` or ``pytorch``.
+        verb: a function of ``models.verbs``.
+        request: its request; must be JSON.
+        threads: threads that the framework may use.
+        timeout_seconds: then the process is killed.
+        on_progress: told every progress object.
+
+    Returns:
+        the verb's result.
+
+    Raises:
+        WorkerError: the process crashed, was killed, or took too long.
+        TwinServeError: whatever the verb raised, by its own class.
+    """
+    with tempfile.TemporaryDirectory(prefix="twinserve-") as scratch:
+        request_path, log_path = Path(scratch, "request.json"), Path(scratch, "log")
+        request_path.write_text(json.dumps({"threads": threads, **request}))
+        with log_path.open("w") as log:
+            process = _start([framework, verb, str(request_path)], log, scratch)
+            killer = threading.Timer(timeout_seconds, process.kill)
+            killer.start()
+            try:
+                last = _listen(process, on_progress)
+                code = process.wait()
+            finally:
+                killer.cancel()
+                _end(process)
+        if "result" in last:
+            result: dict[str, Any] = last["result"]
+            return result
+        raise _failure(
+            framework,
+            verb,
+            last,
+            code,
+            timed_out=killer.finished.is_set() and code == -9,
+            log=log_path,
+        )
+
+
+def stop_all() -> None:
+    """End every worker that this process has running; their callers get WorkerError."""
+    for process in list(_running):
+        with suppress(ProcessLookupError):
+            process.terminate()
+
+
+def _start(arguments: list[str], log: IO[str], scratch: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "models.worker", *arguments],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        # Ctrl-C goes to us alone; we end the worker.
+        start_new_session=True,
+        env={**os.environ, **QUIET, "TMPDIR": scratch},
+    )
+    _running.add(process)
+    return process
+
+
+QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+def _listen(process: subprocess.Popen[str], on_progress: ProgressListener | None) -> dict[str, Any]:
+    last: dict[str, Any] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        with suppress(ValueError):
+            last = json.loads(line)
+            if "progress" in last and on_progress is not None:
+                on_progress(last["progress"])
+    return last
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    _running.discard(process)
+
+
+def _failure(
+    framework: str, verb: str, last: Mapping[str, Any], code: int, *, timed_out: bool, log: Path
+) -> TwinServeError:
+    if "error" in last:
+        error = last["error"]
+        return error_named(error["name"])(error["message"], error["hint"])
+    how = (
+        f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    )
+    if timed_out:
+        how = "took too long and was killed"
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+    return WorkerError(f"The {framework} process for {verb!r} {how}.", tail)
+
+
+# ---- the child -------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Do one verb; see the module's docstring."""
+    parser = argparse.ArgumentParser(prog="python -m models.worker", description=__doc__)
+    parser.add_argument("framework", choices=("tensorflow", "pytorch"))
+    parser.add_argument("verb")
+    parser.add_argument("request", type=Path, help="a JSON file")
+    arguments = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # lets `finally` remove what is half-written
+    out = _own_stdout()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _say(out, {"result": _run(arguments, lambda progress: _say(out, {"progress": progress}))})
+    except TwinServeError as error:
+        _say(out, {"error": _facts(error)})
+        return error.exit_code
+    except OSError as error:
+        if error.errno is None:
+            raise
+        message = f"{error.filename or 'A file'} cannot be used: {error.strerror}."
+        _say(out, {"error": _facts(StorageError(message))})
+        return StorageError.exit_code
+    return 0
+
+
+def _run(arguments: argparse.Namespace, report: ProgressListener) -> dict[str, Any]:
+    # Imported here: parents import this module too, and want neither framework.
+    from models.framework import load_framework
+    from models.verbs import VERBS
+
+    request = json.loads(arguments.request.read_text())
+    framework = load_framework(arguments.framework)
+    framework.runtime.prepare(request["threads"], request.get("seed", 0))
+    return VERBS[arguments.verb](framework, request, report)
+
+
+def _own_stdout() -> IO[str]:
+    """Keep standard output for our protocol; whatever libraries print goes to standard error."""
+    ours = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return ours
+
+
+def _end_with_parent() -> None:
+    # A read ends when the parent closes the pipe, also by dying. SIGTERM, so that `finally` runs. Not through
+    # sys.stdin: its lock, held by this thread, would abort the interpreter at its end.
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say(out: IO[str], message: Mapping[str, Any]) -> None:
+    print(json.dumps(message), file=out, flush=True)
+
+
+def _facts(error: TwinServeError) -> dict[str, str]:
+    return {
+        "name": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

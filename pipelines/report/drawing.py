@@ -1,0 +1,163 @@
+"""How charts look: one style, drawn by Vega to SVG that goes inline and takes its colours from CSS.
+
+Colours are CSS variables (``var(--tensorflow)``), which Vega hands through untouched, so one drawing
+serves light and dark mode. Every chart is ``WIDTH`` pixels wide, the inner width of a card on a small
+phone: there it is shown at about its own size, and its 12-pixel text stays readable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import altair as alt
+import vl_convert
+from markupsafe import Markup
+
+WIDTH = 340
+FONT_PIXELS = 12
+BAND = 46
+"""Height of one row in a chart of rows: a line of text above, the mark below."""
+INK, MUTED, LINE, TRACK, CARD = (
+    "var(--ink)",
+    "var(--muted)",
+    "var(--line)",
+    "var(--track)",
+    "var(--card)",
+)
+_SVG = "http://www.w3.org/2000/svg"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 does not admit (its production ``Char``), as a server's name might hold."""
+_VEGA_LITE = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One drawing, its text alternative and its numbers.
+
+    Attributes:
+        title: heading above the drawing.
+        note: unit and reading aid, one short line.
+        svg: the drawing; empty where there was nothing to draw.
+        columns: heads of the table of figures.
+        rows: its rows, already written out.
+    """
+
+    title: str
+    note: str
+    svg: Markup
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of a bar chart: ``value`` None draws the track alone (a voided figure)."""
+
+    label: str
+    value: float | None
+    text: str
+    colour: str
+    opacity: float = 1.0
+
+
+def colour_of(framework: str | None) -> str:
+    return f"var(--{framework})" if framework else MUTED
+
+
+def render(chart: alt.Chart | alt.LayerChart, height: int, title: str, description: str) -> Markup:
+    """Draw it.
+
+    Returns:
+        an ``<svg>`` element without a size of its own, labelled for screen readers. Marks that were
+        given a ``description`` carry it as ``data-tip``.
+    """
+    spec = chart.properties(
+        width=WIDTH, height=height, autosize={"type": "fit", "contains": "padding"}
+    ).configure(**_style())
+    drawn = vl_convert.vegalite_to_svg(spec.to_dict(validate=False), vl_version=_VEGA_LITE)
+    return _inline(drawn, title, description)
+
+
+def _style() -> dict[str, Any]:
+    return {
+        "background": "transparent",
+        "font": "system-ui",
+        "padding": 2,
+        "view": alt.ViewConfig(stroke=None),
+        "text": alt.MarkConfig(fontSize=FONT_PIXELS, color=INK),
+        "axis": alt.AxisConfig(
+            labelFontSize=FONT_PIXELS,
+            titleFontSize=FONT_PIXELS,
+            titleFontWeight="normal",
+            labelColor=MUTED,
+            titleColor=MUTED,
+            gridColor=LINE,
+            domain=False,
+            ticks=False,
+            labelPadding=6,
+        ),
+    }
+
+
+def _inline(drawn: str, title: str, description: str) -> Markup:
+    """Vega's SVG as part of a page: no fixed size, no font, one label instead of one for every mark."""
+    ElementTree.register_namespace("", _SVG)
+    root = ElementTree.fromstring(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", drawn))
+    for name in ("width", "height", "version", "class"):
+        root.attrib.pop(name, None)
+    for element in root.iter():
+        label = element.attrib.pop("aria-label", "")
+        if element.attrib.get("role") == "graphics-symbol" and "-axis" not in element.get(
+            "class", ""
+        ):
+            element.set("data-tip", label)
+        for name in ("role", "aria-roledescription", "aria-hidden", "font-family"):
+            element.attrib.pop(name, None)
+    root.attrib.update({"role": "img", "aria-label": f"{title}. {description}"})
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704
+
+
+def bar_rows(bars: Sequence[Bar], title: str, description: str) -> Markup:
+    """Horizontal bars from zero, each with its label and its figure written above it."""
+    most = max((bar.value for bar in bars if bar.value), default=0.0) or 1.0
+    data = alt.Data(
+        values=[
+            {"row": n, "end": most, "zero": 0, "value": bar.value or 0.0, "label": bar.label,
+             "text": bar.text, "colour": bar.colour, "opacity": bar.opacity,
+             "tip": f"{bar.label}: {bar.text}"}
+            for n, bar in enumerate(bars)
+        ]
+    )  # fmt: skip
+    across = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, most], nice=False))
+    base = alt.Chart(data).encode(y=rows_axis(len(bars)))
+    track = base.mark_bar(size=10, cornerRadius=5, color=TRACK).encode(
+        x=alt.X("end:Q", axis=None), x2="zero:Q", description="tip:N"
+    )
+    bar = base.mark_bar(size=10, cornerRadius=5).encode(
+        x=across,
+        x2="zero:Q",
+        color=alt.Color("colour:N", scale=None),
+        opacity=alt.Opacity("opacity:Q", scale=None),
+        description="tip:N",
+    )
+    return render(track + bar + row_texts(base), BAND * len(bars), title, description)
+
+
+def rows_axis(count: int) -> alt.Y:
+    """Rows of ``BAND`` pixels, top to bottom, by the field ``row``."""
+    return alt.Y("row:O", axis=None, scale=alt.Scale(domain=list(range(count)), paddingInner=0))
+
+
+def row_texts(base: alt.Chart) -> alt.LayerChart:
+    """The line above each mark: ``label`` to the left, ``text`` to the right."""
+    left = base.mark_text(align="left", dy=-17, limit=240, aria=False).encode(
+        x=alt.value(0), text="label:N"
+    )
+    right = base.mark_text(align="right", dy=-17, color=MUTED, aria=False).encode(
+        x=alt.value("width"), text="text:N"
+    )
+    return left + right

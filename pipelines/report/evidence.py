@@ -1,0 +1,169 @@
+"""The verdict and the sentences under it: computed from the facts, never an opinion."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pipelines.facts import Check, Outcome, RunReport
+from pipelines.report import figures
+from pipelines.report.contests import Evidence, contests
+from pipelines.report.sides import Side, sides
+
+CLOCK_SLACK_SECONDS = 5.0
+
+Tone = Literal["good", "bad", "none"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The heading of the page and one line under it."""
+
+    heading: str
+    summary: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One subject that failed: its first failed check, and how many there are."""
+
+    first: Check
+    count: int
+
+
+def checks_in_order(report: RunReport) -> list[Check]:
+    """Failed ones first, then shortfalls, then the rest; each in the order of the run."""
+    order = (Outcome.FAIL, Outcome.SHORTFALL, Outcome.PASS)
+    return sorted(report.checks, key=lambda check: order.index(check.outcome))
+
+
+def failures(report: RunReport) -> list[Failure]:
+    """Failed checks by subject, so that one broken file does not fill the first screen."""
+    failed = [check for check in report.checks if check.outcome is Outcome.FAIL]
+    number = Counter(check.subject for check in failed)
+    first = {check.subject: check for check in reversed(failed)}
+    return [Failure(first[subject], count) for subject, count in number.items()]
+
+
+def outcome_counts(report: RunReport) -> Counter[Outcome]:
+    return Counter(check.outcome for check in report.checks)
+
+
+def verdict(report: RunReport) -> Verdict:
+    """A run that checked nothing has no verdict, whatever ``passed`` says."""
+    counts, total = outcome_counts(report), len(report.checks)
+    if not total:
+        return Verdict(
+            "No verdict", "Nothing was checked in this run, so nothing may ship.", "none"
+        )
+    summary = f"{counts[Outcome.PASS]:,} of {figures.count(total, 'check')} passed"
+    if counts[Outcome.SHORTFALL]:
+        summary += f", {figures.count(counts[Outcome.SHORTFALL], 'shortfall')} on record"
+    if report.passed and not counts[Outcome.FAIL]:
+        return Verdict(_may_ship(report), f"{summary}.", "good")
+    failed = counts[Outcome.FAIL]
+    reason = f": {failed} of {figures.count(total, 'check')} failed" if failed else ""
+    return Verdict(f"Not released{reason}", f"{summary}.", "bad")
+
+
+def _may_ship(report: RunReport) -> str:
+    names = list(dict.fromkeys(side.name for side in sides(report)))
+    if len(names) > 1:
+        return "Both may ship"
+    return f"{names[0]} may ship" if names else "May ship"
+
+
+def evidence(report: RunReport) -> list[Evidence]:
+    """The sentences, cautions last."""
+    columns = sides(report)
+    return [
+        *_same_model(report),
+        *_parity(report),
+        *_accuracy(columns),
+        *contests(columns),
+        *_shortfalls(report),
+        *measurement_cautions(report),
+    ]
+
+
+def _same_model(report: RunReport) -> Iterable[Evidence]:
+    proofs = [row for row in report.parity if row.stage == "same model"]
+    if proofs and all(row.passed for row in proofs):
+        worst = max(row.max_abs for row in proofs)
+        yield Evidence(
+            "Both frameworks hold the same model",
+            f"{figures.count(len(proofs), 'proof')}, largest difference {figures.difference(worst)}",
+        )
+
+
+def _parity(report: RunReport) -> Iterable[Evidence]:
+    """One sentence where everything agrees, or one for each kind of candidate."""
+    kinds = {"verify": "exported file", "check": "served endpoint"}
+    rows = [row for row in report.parity if row.stage in kinds]
+    present = {stage: noun for stage, noun in kinds.items() if any(r.stage == stage for r in rows)}
+    if rows and all(row.passed for row in rows):
+        nouns = " and every ".join(present.values())
+        compared = f"{figures.count(len(rows), 'comparison')}, each within its tolerance"
+        yield Evidence(f"Every {nouns} answers like the trained model", compared)
+        return
+    for stage, noun in present.items():
+        subjects = {row.subject for row in rows if row.stage == stage}
+        bad = {row.subject for row in rows if row.stage == stage and not row.passed}
+        ratio = f"{len(subjects) - len(bad)} of {figures.count(len(subjects), noun)}"
+        yield Evidence(
+            f"{ratio} agree with the trained model",
+            ", ".join(sorted(bad)) + (" differ" if len(bad) > 1 else " differs") if bad else "",
+            caution=bool(bad),
+        )
+
+
+def _accuracy(columns: tuple[Side, ...]) -> Iterable[Evidence]:
+    found = {side.name: side.training.test_accuracy for side in columns if side.training}
+    if len(found) < 2:
+        return
+    (first, high), *_, (last, low) = sorted(found.items(), key=lambda item: -item[1])
+    if high == low:
+        yield Evidence("Both are equally accurate", f"{figures.percent(high)} of the test split")
+    else:
+        yield Evidence(
+            f"{first} is {100 * (high - low):.2f} points more accurate than {last}",
+            f"{figures.percent(high)} against {figures.percent(low)} of the test split",
+        )
+
+
+def _shortfalls(report: RunReport) -> Iterable[Evidence]:
+    short = Counter(c.subject for c in report.checks if c.outcome is Outcome.SHORTFALL)
+    if short:
+        who = ", ".join(f"{subject} ({number})" for subject, number in short.most_common())
+        total = figures.count(short.total(), "shortfall")
+        yield Evidence(f"{total} on record, none of which blocks a release", who, caution=True)
+
+
+def measurement_cautions(report: RunReport) -> Iterable[Evidence]:
+    """What a reader must know before quoting a figure."""
+    wrong = [facts for facts in (*report.latency, *report.throughput) if facts.wrong]
+    if wrong:
+        answers = figures.count(sum(facts.wrong for facts in wrong), "wrong answer")
+        voided = figures.count(len(wrong), "measurement")
+        yield Evidence(
+            f"{voided} voided", f"{answers} under load; no figure is given", caution=True
+        )
+    if report.measured is None:
+        yield Evidence("Speed and memory were not measured", caution=True)
+    elif measurements_reused(report, report.measured):
+        when = figures.moment(report.measured)
+        yield Evidence("Speed and memory are from an earlier run", f"measured {when}", caution=True)
+
+
+def measurements_reused(report: RunReport, measured: datetime) -> bool:
+    """Whether the measurements are older than this run.
+
+    A measurement of this run is older than the report too, though by no more than the run's length.
+    """
+    cached = any(timing.cached for timing in report.timings.stages if timing.stage == "measure")
+    age = report.created.timestamp() - measured.timestamp()
+    return cached or age > report.timings.wall_seconds + CLOCK_SLACK_SECONDS

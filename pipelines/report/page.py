@@ -1,0 +1,81 @@
+"""The page: one self-contained HTML file, nothing fetched, everything escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipelines.facts import RunReport
+from pipelines.report import charts, evidence, figures, matrices, sides
+
+_MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!"}
+
+
+def render_page(report: RunReport) -> str:
+    """The whole page as HTML.
+
+    The only script is ``page.js``; the page's own Content-Security-Policy admits it by its digest, and
+    nothing else, so that a name or a message from a server cannot become code.
+    """
+    script = _part("page.js")
+    return (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            report=report,
+            style=Markup(_part("page.css")),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            embedded=_embeddable(report.model_dump_json()),
+            verdict=evidence.verdict(report),
+            evidence=evidence.evidence(report),
+            failures=evidence.failures(report),
+            checks=evidence.checks_in_order(report),
+            counts=evidence.outcome_counts(report),
+            sides=sides.sides(report),
+            comparison=sides.comparison(report),
+            frameworks=sides.FRAMEWORKS,
+            proofs=matrices.same_model(report),
+            parity=matrices.parity_matrix(report),
+            malformed=matrices.malformed_matrix(report),
+            confusions=matrices.confusions(report),
+            training_charts=charts.training_charts(report),
+            speed_charts=charts.speed_charts(report),
+            footprint_charts=charts.footprint_charts(report),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipelines.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(marks=_MARKS, tolerance=matrices.tolerance)
+    for function in (
+        figures.percent,
+        figures.data_size,
+        figures.seconds,
+        figures.rate,
+        figures.difference,
+        figures.moment,
+        figures.count,
+    ):
+        environment.filters[function.__name__] = function
+    return environment
+
+
+def _part(name: str) -> str:
+    return resources.files("pipelines.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _embeddable(json: str) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704

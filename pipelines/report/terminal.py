@@ -1,0 +1,124 @@
+"""The report in the terminal: the table side by side, then the checks, then the verdict."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.facts import Check, Outcome, RunReport
+from pipelines.report.contests import Evidence
+from pipelines.report.evidence import checks_in_order, measurement_cautions, verdict
+from pipelines.report.sides import Side, comparison, sides
+
+STYLES = {"good": "bold green", "bad": "bold red", "none": "bold yellow"}
+MARKS = {
+    Outcome.PASS: ("✓", "green"),
+    Outcome.FAIL: ("✕", "bold red"),
+    Outcome.SHORTFALL: ("!", "yellow"),
+}
+
+
+def print_report(report: RunReport, console: Console) -> None:
+    """Print the same facts as the page, for 80 columns and more.
+
+    Names and messages come from servers: they are printed as plain text, control characters replaced,
+    so that none can restyle the terminal.
+    """
+    console.print()
+    console.print(_plain(f"{report.title}, version {report.version}", "bold"))
+    if comparison(report):
+        console.print(_side_by_side(report))
+    for caution in measurement_cautions(report):
+        console.print(_caution(caution))
+    _print_checks(report, console)
+    _print_verdict(report, console)
+
+
+def _side_by_side(report: RunReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="")
+    table.add_column("", style="dim")
+    for side in sides(report):
+        table.add_column(_heading(side))
+    lines = comparison(report)
+    for line, following in zip(lines, [*lines[1:], None], strict=True):
+        ends = following is not None and following.group != line.group
+        cells = [_plain(cell) for cell in line.cells]
+        table.add_row(_plain(line.label), *cells, end_section=ends)
+    return table
+
+
+def _heading(side: Side) -> Text:
+    return Text.assemble((side.name, "bold"), "\n", (_clean(side.where), "dim"))
+
+
+def _caution(caution: Evidence) -> Text:
+    said = f"{caution.claim}: {caution.figures}" if caution.figures else caution.claim
+    return _plain(f"! {said}", "yellow")
+
+
+def _print_checks(report: RunReport, console: Console) -> None:
+    for stage in dict.fromkeys(check.stage for check in report.checks):
+        console.print(_stage_line(stage, [c for c in report.checks if c.stage == stage]))
+    for check in checks_in_order(report):
+        if check.outcome is not Outcome.PASS:
+            console.print()
+            console.print(_check_heading(check))
+            console.print(Padding(_check_body(check), (0, 0, 0, 2)))
+
+
+def _stage_line(stage: str, checks: list[Check]) -> Text:
+    """``✓ verify: 20 passed``, or the same with what did not."""
+    numbers = [
+        (word, number)
+        for outcome, word in (("pass", "passed"), ("fail", "failed"), ("shortfall", "fell short"))
+        if (number := sum(check.outcome == outcome for check in checks))
+    ]
+    worst = _worst(checks)
+    mark, style = MARKS[worst]
+    said = ", ".join(f"{number} {word}" for word, number in numbers)
+    return Text.assemble((mark, style), f" {_clean(stage)}: {said}")
+
+
+def _worst(checks: Iterable[Check]) -> Outcome:
+    """FAIL before SHORTFALL before PASS."""
+    found = {check.outcome for check in checks}
+    return next(o for o in (Outcome.FAIL, Outcome.SHORTFALL, Outcome.PASS) if o in found)
+
+
+def _check_heading(check: Check) -> Text:
+    mark, style = MARKS[check.outcome]
+    return Text.assemble((f"{mark} {_clean(check.subject)}", style), f" ({_clean(check.stage)})")
+
+
+def _check_body(check: Check) -> Text:
+    found = f"found {check.figure}" + (f", held to {check.limit}" if check.limit else "")
+    lines = (check.question, found, check.detail)
+    return _plain("\n".join(line for line in lines if line))
+
+
+def _print_verdict(report: RunReport, console: Console) -> None:
+    answer = verdict(report)
+    outcome = {"good": Outcome.PASS, "bad": Outcome.FAIL, "none": Outcome.SHORTFALL}[answer.tone]
+    console.print()
+    console.print(
+        Text.assemble(
+            (f"{MARKS[outcome][0]} {answer.heading}", STYLES[answer.tone]), f"  {answer.summary}"
+        )
+    )
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(_clean(text), style)
+
+
+def _clean(text: str) -> str:
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" and char != "\n" else char
+        for char in text
+    )

@@ -1,0 +1,204 @@
+"""Stage: start both servers with one version, and stop what was started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from models.artifact import Manifest, storage_errors
+from models.errors import ServerNotReady
+from models.framework import Format
+from models.parity import compare
+from pipelines.reference import Reference
+from pipelines.workspace import Notify, Workspace
+from serving.endpoints import endpoints_of
+from serving.process import ProcessServer, RunningServer
+from serving.server import ServerSpec
+from serving.tfserving import repository as tfserving_repository
+from serving.tfserving.spec import tfserving_spec
+from serving.torchserve import repository as torchserve_repository
+from serving.torchserve.spec import torchserve_spec
+
+OWNER, OWNER_CREATED, KEEP = "owner", "owner_created", "keep"
+"""Tags of a record: the process that must be alive, or that the server is meant to outlive it."""
+
+
+def server_specs(space: Workspace, manifest: Manifest, home: Path) -> list[ServerSpec]:
+    """What to run for one version: its SavedModel and its model archive, published into ``home``.
+
+    Raises:
+        ArtifactMissing, ArtifactCorrupt: an artifact is not what the manifest says.
+        ServerMissing: a server's program is not installed.
+    """
+    folder, name = space.version_folder(manifest.version), space.case.name
+    saved_model = manifest.artifact(Format.SAVED_MODEL).check(folder)
+    archive = manifest.artifact(Format.MAR).check(folder)
+    models_folder, store = home / "models", home / "model-store"
+    tfserving_repository.publish(saved_model, models_folder / name, manifest.version)
+    torchserve_repository.publish(archive, store, name, str(manifest.version))
+    settings = space.settings
+    tags = {"case": name, "version": str(manifest.version)}
+    specs = (
+        tfserving_spec(
+            name,
+            models_folder / name,
+            home / "tfserving",
+            _chosen(rest=settings.tfserving_rest_port, grpc=settings.tfserving_grpc_port),
+        ),
+        torchserve_spec(
+            name,
+            store,
+            home / "torchserve",
+            _chosen(rest=settings.torchserve_rest_port, grpc=settings.torchserve_grpc_port),
+        ),
+    )
+    return [
+        replace(spec, tags=tags, startup_seconds=settings.startup_timeout_seconds) for spec in specs
+    ]
+
+
+@dataclass(frozen=True)
+class StartedServers:
+    """Servers that have answered correctly.
+
+    Attributes:
+        servers: TF Serving's API, then TorchServe.
+        ready_seconds: by server name, from start to the first correct answer, both starting at once.
+    """
+
+    servers: list[ProcessServer]
+    ready_seconds: dict[str, float]
+
+
+@contextmanager
+def running_servers(
+    space: Workspace, manifest: Manifest, notify: Notify
+) -> Iterator[StartedServers]:
+    """Both servers, ready; stopped at the end, whatever happens.
+
+    Raises:
+        ServerError: one did not get ready; the other is stopped too.
+    """
+    home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
+    started: StartedServers | None = None
+    try:
+        started = start_servers(space, manifest, home, notify, keep=False)
+        yield started
+    finally:
+        stop_servers(started.servers if started else [])
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def start_servers(
+    space: Workspace, manifest: Manifest, home: Path, notify: Notify, keep: bool
+) -> StartedServers:
+    """Start both servers at once and wait until both have answered a row correctly.
+
+    Args:
+        home: the servers' folder.
+        keep: whether they are meant to outlive this process.
+
+    Raises:
+        ServerError: one did not get ready; both are stopped again.
+    """
+    stop_orphans(space)
+    with storage_errors(home):
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+    specs = [_owned(spec, keep) for spec in server_specs(space, manifest, home)]
+    servers = [ProcessServer(spec, space.settings.records) for spec in specs]
+    ready: dict[str, float] = {}
+
+    def bring_up(server: ProcessServer) -> None:
+        began = time.monotonic()
+        server.start()
+        server.wait_ready()
+        ask_first(space, manifest, server)
+        ready[server.spec.name] = time.monotonic() - began
+        notify(f"{server.spec.label} answers correctly after {ready[server.spec.name]:.1f} s")
+
+    try:
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(bring_up, servers))
+    except BaseException:
+        stop_servers(servers)
+        raise
+    return StartedServers(servers, ready)
+
+
+def stop_servers(servers: list[ProcessServer]) -> None:
+    """Stop them side by side."""
+    if servers:
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(ProcessServer.stop, servers))
+
+
+def ask_first(space: Workspace, manifest: Manifest, server: ProcessServer) -> None:
+    """Send one row of the test split and hold the answer against the model in memory.
+
+    Raises:
+        ServerNotReady: the answer is wrong.
+        RequestError: there is none.
+    """
+    endpoint = endpoints_of(server.spec)[0]
+    reference = Reference.of(space, endpoint.framework, manifest)
+    case, row = space.case, slice(0, 1)
+    with endpoint.connect(
+        case.name, case.contract, space.settings.request_timeout_seconds
+    ) as client:
+        answer = client.predict(reference.split.rows(row).inputs)
+    wanted = {name: rows[row] for name, rows in reference.test.items()}
+    parity = compare(case.contract, wanted, answer, case.tolerances.float32)
+    if not parity.passed:
+        raise ServerNotReady(
+            f"{endpoint.title} answers its first request wrongly: {parity.worst_output} is off by "
+            f"{parity.max_abs:.1e}.",
+            "It serves another model than the manifest says.",
+        )
+
+
+def stop_orphans(space: Workspace) -> int:
+    """Stop servers whose owner has died without stopping them; says how many there were."""
+    return sum(
+        record.stop(space.settings.records)
+        for record in RunningServer.read_all(space.settings.records)
+        if KEEP not in record.tags and not _owner_lives(record)
+    )
+
+
+def stop_all(space_records: Path) -> list[str]:
+    """Stop every server that a record names and that no living run needs; their labels."""
+    stopped = []
+    for record in RunningServer.read_all(space_records):
+        if KEEP in record.tags or not _owner_lives(record):
+            if record.stop(space_records):
+                stopped.append(f"{record.label} (process {record.pid})")
+            shutil.rmtree(Path(record.workdir).parent, ignore_errors=True)
+    return stopped
+
+
+def _chosen(**ports: int) -> dict[str, int]:
+    """The ports that were set; the others are found free."""
+    return {purpose: port for purpose, port in ports.items() if port}
+
+
+def _owned(spec: ServerSpec, keep: bool) -> ServerSpec:
+    me = psutil.Process()
+    more = {KEEP: "yes"} if keep else {OWNER: str(me.pid), OWNER_CREATED: str(me.create_time())}
+    return replace(spec, tags={**spec.tags, **more})
+
+
+def _owner_lives(record: RunningServer) -> bool:
+    try:
+        owner = psutil.Process(int(record.tags[OWNER]))
+        return abs(owner.create_time() - float(record.tags[OWNER_CREATED])) < 1.0
+    except (KeyError, ValueError, psutil.NoSuchProcess):
+        return False

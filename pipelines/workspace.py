@@ -1,0 +1,268 @@
+"""Where a case's files lie, and the digests that name them.
+
+::
+
+    artifacts/<case>/
+      data/<digest>/dataset.npz
+      initial/<framework>-<digest>/      shared initial weights, answers before training
+      training/<framework>-<digest>/     weights, history, the in-memory model's answers
+      exports/<framework>-<digest>/      what one framework exported
+      <version>/                         manifest.json and every artifact, whole or not at all
+        facts/<stage>.json               what the stages found
+        report/index.html, report.json
+
+A folder's digest covers everything it was made from: parameters, code, framework version, and the digests of what
+came before. So a folder that exists is complete and current, and a change makes anew only what depends on it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import models.dataset
+import models.weights
+from models import worker
+from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
+from models.case import FILES, Case, case_folder, load_case
+from models.errors import ArtifactMissing, SettingsError
+from models.framework import FRAMEWORKS
+from models.verbs import RESULT
+from pipelines.settings import PROJECT, Settings
+
+Notify = Callable[[str], None]
+"""Takes one line of progress for people."""
+
+PACKAGES = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch",)}
+DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One case in one artifacts folder."""
+
+    case: Case
+    settings: Settings
+    fresh: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        settings: Settings,
+        training: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+    ) -> Workspace:
+        """Find the case and apply changed hyper-parameters.
+
+        Args:
+            name: the case's.
+            settings: where things go.
+            training: changed fields of ``models.case.Training``.
+            fresh: make everything anew, also what is complete.
+
+        Raises:
+            CaseError: there is no such case, or it cannot be used.
+        """
+        case = load_case(name, settings.case_folders)
+        return cls(case.with_training(training or {}), settings, fresh)
+
+    @property
+    def home(self) -> Path:
+        return self.settings.artifacts / self.case.name
+
+    # ---- framework processes ----
+
+    def call(
+        self,
+        framework: str,
+        verb: str,
+        dataset: str,
+        on_progress: worker.ProgressListener | None = None,
+        **request: Any,
+    ) -> dict[str, Any]:
+        """Have a framework's process do one verb of ``models.verbs``."""
+        return worker.call(
+            framework,
+            verb,
+            {
+                "case": self.case.name,
+                "cases_path": [str(folder) for folder in self.settings.case_folders],
+                "training": asdict(self.case.training),
+                "seed": self.case.training.seed,
+                "dataset": dataset,
+                **request,
+            },
+            threads=self.settings.threads,
+            timeout_seconds=self.settings.worker_timeout_seconds,
+            on_progress=on_progress,
+        )
+
+    def make(
+        self,
+        framework: str,
+        verb: str,
+        dataset: str,
+        target: Path,
+        on_progress: worker.ProgressListener | None = None,
+        **request: Any,
+    ) -> dict[str, Any]:
+        """The result of a verb that fills ``target``; a complete ``target`` is taken as it is."""
+        if self.is_complete(target):
+            result: dict[str, Any] = json.loads((target / RESULT).read_text())
+            return result
+        return self.call(framework, verb, dataset, on_progress, target=str(target), **request)
+
+    def is_complete(self, folder: Path) -> bool:
+        """Whether the folder was finished by an earlier run and may be used again."""
+        return not self.fresh and folder.exists()
+
+    # ---- digests ----
+
+    def data_key(self) -> str:
+        """Digest of what the data set is made from."""
+        folder = case_folder(self.case.name)
+        return digest_of_parts(
+            self.case.name,
+            digest_of_files([folder / "data.py"]),
+            self.case.training.seed,
+            asdict(self.case.contract),
+            _versions("scikit-learn", "numpy"),
+        )
+
+    def initial_digest(self, framework: str, data_digest: str) -> str:
+        """Digest of a network, its initial weights and the rows it is asked about."""
+        return digest_of_parts(
+            framework,
+            data_digest,
+            self.case.training.seed,
+            asdict(self.case.contract),
+            digest_of_files(self._network_sources(framework)),
+            digest_of_files(
+                [
+                    _framework_source(framework, "training"),
+                    *map(_source, (models.weights, models.dataset)),
+                ]
+            ),
+            _versions(*PACKAGES[framework]),
+        )
+
+    def training_digest(self, framework: str, data_digest: str) -> str:
+        """Digest of a training."""
+        return digest_of_parts(
+            self.initial_digest(framework, data_digest),
+            asdict(self.case.training),
+            self.settings.threads,
+        )
+
+    def export_digest(self, framework: str, data_digest: str) -> str:
+        """Digest of a framework's exports."""
+        return digest_of_parts(
+            self.training_digest(framework, data_digest),
+            self.case.calibration_rows,
+            digest_of_files([_framework_source(framework, "export")]),
+        )
+
+    def version_digest(self, data_digest: str) -> str:
+        """Digest of everything a version is made from."""
+        return digest_of_parts(
+            *(self.export_digest(framework, data_digest) for framework in FRAMEWORKS),
+            digest_of_files([PROJECT / "serving/torchserve/handler.py"]),
+            _versions("torch-model-archiver"),
+        )
+
+    def verification_digest(self, manifest: Manifest) -> str:
+        """Digest of what files are judged by."""
+        return digest_of_parts(
+            manifest.input_digest, asdict(self.case.tolerances), self.case.min_test_accuracy
+        )
+
+    # ---- places ----
+
+    def data_folder(self) -> Path:
+        return self.home / "data" / self.data_key()[:DIGEST_LENGTH]
+
+    def initial_folder(self, framework: str, data_digest: str) -> Path:
+        return self._named("initial", framework, self.initial_digest(framework, data_digest))
+
+    def training_folder(self, framework: str, data_digest: str) -> Path:
+        return self._named("training", framework, self.training_digest(framework, data_digest))
+
+    def export_folder(self, framework: str, data_digest: str) -> Path:
+        return self._named("exports", framework, self.export_digest(framework, data_digest))
+
+    def version_folder(self, number: int) -> Path:
+        return self.home / str(number)
+
+    def facts_path(self, number: int, stage: str) -> Path:
+        return self.version_folder(number) / "facts" / f"{stage}.json"
+
+    def run_folder(self, server: str) -> Path:
+        """A server's working folder: configuration, logs, temporary files."""
+        return self.settings.state / "run" / f"{self.case.name}-{server}"
+
+    # ---- versions ----
+
+    def versions(self) -> list[int]:
+        """Numbers of the complete versions, oldest first."""
+        numbers = [int(path.name) for path in self.home.glob("*") if path.name.isdigit()]
+        return sorted(n for n in numbers if (self.version_folder(n) / MANIFEST).exists())
+
+    def manifest(self, number: int | None = None) -> Manifest:
+        """A version's manifest; the latest one's for None.
+
+        Raises:
+            ArtifactMissing: there is no such version.
+        """
+        numbers = self.versions()
+        if not numbers:
+            raise ArtifactMissing(
+                f"There is no exported version of {self.case.name!r} in {self.home}.",
+                "Run `make export` (or `make demo`) first.",
+            )
+        if number is not None and number not in numbers:
+            raise ArtifactMissing(
+                f"There is no version {number} of {self.case.name!r}; there is "
+                f"{', '.join(map(str, numbers))}."
+            )
+        return Manifest.read(self.version_folder(numbers[-1] if number is None else number))
+
+    def version_of(self, input_digest: str) -> Manifest | None:
+        """The version made from exactly these inputs, if there is one."""
+        for number in reversed(self.versions()):
+            manifest = Manifest.read(self.version_folder(number))
+            if manifest.input_digest == input_digest:
+                return manifest
+        return None
+
+    def _named(self, kind: str, framework: str, digest: str) -> Path:
+        return self.home / kind / f"{framework}-{digest[:DIGEST_LENGTH]}"
+
+    def _network_sources(self, framework: str) -> list[Path]:
+        """The network's file, and whatever further modules the case's folder holds."""
+        folder = case_folder(self.case.name)
+        more = [path for path in folder.glob("*.py") if path.name not in (*FILES, "__init__.py")]
+        return [folder / f"{framework}.py", *more]
+
+
+def _source(module: Any) -> Path:
+    return Path(inspect.getfile(module))
+
+
+def _framework_source(framework: str, module: str) -> Path:
+    # By path: importing it would import the framework.
+    return PROJECT / "models/frameworks" / framework / f"{module}.py"
+
+
+def _versions(*packages: str) -> str:
+    try:
+        return ", ".join(f"{package} {version(package)}" for package in packages)
+    except PackageNotFoundError as error:
+        raise SettingsError(
+            f"The package {error.name} is not installed.", "Run `make setup`."
+        ) from error

@@ -1,0 +1,110 @@
+"""The part of TensorFlow that the server runs on: a graph in a session.
+
+Importing this module loads TensorFlow's C++ library and its session, 600 modules instead of 3,600;
+the rest of TensorFlow is not there in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serving.tfserving.lean_tensorflow import stand_in_for_tensorflow
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ side says of the machine at import; show it if import fails.
+
+    ``TF_CPP_MIN_LOG_LEVEL`` alone does not: some lines are printed before it is read.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+stand_in_for_tensorflow()
+with _quietly():
+    from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow.python.client import session as tensorflow_session
+    from tensorflow.python.framework.errors_impl import OpError
+    from tensorflow.python.framework.importer import import_graph_def
+    from tensorflow.python.framework.ops import Graph
+
+__all__ = ["CallableOptions", "OpError", "SavedModel", "Session", "SessionOptions", "open_session"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How many threads a session may use; 0 leaves it to TensorFlow.
+
+    Attributes:
+        intra_op_threads: within one operation.
+        inter_op_threads: operations at a time.
+    """
+
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+
+
+class Session:
+    """TensorFlow's session: runs operations of one graph by name."""
+
+    def __init__(self, graph: Any, config: Any) -> None:
+        self._session = tensorflow_session.Session(graph=graph, config=config)
+
+    def run(self, operation: str, feeds: Mapping[str, str]) -> None:
+        """Run an operation for its effect.
+
+        Raises:
+            OpError: TensorFlow's error, with ``error_code`` and ``message``.
+        """
+        self._session.run(operation, dict(feeds))
+
+    def prepare(self, options: Any) -> Callable[..., list[np.ndarray]]:
+        """A function of the feeds' arrays, in order, that returns the fetches' arrays.
+
+        The session's public ``run`` checks and maps names on every call; this is the same without.
+        """
+        call: Callable[..., list[np.ndarray]] = self._session._make_callable_from_options(options)
+        return call
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def open_session(graph_def: Any, options: SessionOptions) -> Session:
+    """A session on a graph.
+
+    Raises:
+        ValueError: the graph holds operations that this TensorFlow does not know.
+    """
+    graph = Graph()
+    with graph.as_default():
+        import_graph_def(graph_def, name="")
+    config = ConfigProto(
+        intra_op_parallelism_threads=options.intra_op_threads,
+        inter_op_parallelism_threads=options.inter_op_threads,
+        allow_soft_placement=True,
+        device_count={"GPU": 0},  # a server for processors; and no complaints of missing drivers
+    )
+    return Session(graph, config)

@@ -1,0 +1,274 @@
+"""TorchServe over REST and over gRPC, as Predictors."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from models.contract import Contract, Tensors
+from models.errors import BadRequest, RequestError, ServerFault, Unreachable
+from models.predictor import Closing, Signature, StatedTensor
+from serving.torchserve.inference_pb2 import PredictionsRequest
+from serving.torchserve.inference_pb2_grpc import InferenceAPIsServiceStub
+from serving.torchserve.tokens import Tokens
+from serving.wire.rows import decode_rows, encode_rows
+
+TIMEOUT_SECONDS = 30.0
+SERVER_FAULTS = frozenset(
+    {
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DATA_LOSS,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+NO_ANSWER = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+TORCHSERVES_OWN = "org.pytorch.serve."
+"""In every error that TorchServe itself reports: it appends the name of its Java exception."""
+ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
+class RestClient(Closing):
+    """``POST /predictions/<model>`` with JSON rows, over kept connections. For many threads.
+
+    Args:
+        base_url: ``http://host:port`` of the inference API.
+        management_url: ``http://host:port`` of the management API, which describes the model.
+        model_name: the model's name on the server.
+        contract: the model's inputs and outputs.
+        tokens: the server's keys.
+        timeout_seconds: for connecting, and for each read or write.
+        transport: replaces the network, for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        management_url: str,
+        model_name: str,
+        contract: Contract,
+        tokens: Tokens,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._management_url = management_url
+        self._model_name = model_name
+        self._contract = contract
+        self._tokens = tokens
+        # The server is on this machine: proxies named in the environment are not for it.
+        self._http = httpx.Client(timeout=timeout_seconds, transport=transport, trust_env=False)
+
+    def signature(self) -> Signature:
+        """What our handler says of the model that it has loaded and tried."""
+        return describe(self._http, self._management_url, self._model_name, self._tokens)
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        answer = self._post(encode_rows(inputs), self._model_name)
+        if answer.is_error:
+            raise _http_error(answer)
+        return decode_rows(answer.content, self._contract)
+
+    def post_raw(self, body: bytes, model_name: str | None = None) -> tuple[int, str]:
+        """Send any body, well-formed or not.
+
+        Returns:
+            HTTP status and the server's own words.
+
+        Raises:
+            Unreachable: no answer within the deadline.
+        """
+        answer = self._post(body, model_name or self._model_name)
+        return answer.status_code, answer.text
+
+    def curl_line(self, inputs: Tensors) -> str:
+        """A command to paste that sends these inputs; it names the token's file, not the token."""
+        header = self._tokens.header_file("inference")
+        words = ["curl", "-sS", "-H", f"@{header}", "-H", "Content-Type: application/json"]
+        words += [
+            "-d",
+            encode_rows(inputs).decode(),
+            f"{self._base_url}/predictions/{self._model_name}",
+        ]
+        return shlex.join(words)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _post(self, body: bytes, model_name: str) -> httpx.Response:
+        headers = {**self._tokens.headers("inference"), "Content-Type": "application/json"}
+        url = f"{self._base_url}/predictions/{model_name}"
+        try:
+            return self._http.post(url, content=body, headers=headers)
+        except httpx.TransportError as error:
+            raise _no_answer(url, error) from error
+
+
+class GrpcClient(Closing):
+    """``InferenceAPIsService/Predictions`` with safetensors, over one channel. For many threads.
+
+    Args:
+        address: ``host:port`` of the inference gRPC interface.
+        management_url: ``http://host:port`` of the management API. TorchServe describes models over
+            gRPC too, on another port, with the same words.
+        model_name: the model's name on the server.
+        contract: the model's inputs and outputs.
+        tokens: the server's keys.
+        timeout_seconds: for a whole call.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        management_url: str,
+        model_name: str,
+        contract: Contract,
+        tokens: Tokens,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self._address = address
+        self._management_url = management_url
+        self._model_name = model_name
+        self._contract = contract
+        self._tokens = tokens
+        self._timeout_seconds = timeout_seconds
+        self._channel = grpc.insecure_channel(
+            address, options=(*ANY_SIZE, ("grpc.enable_http_proxy", 0))
+        )
+        self._stub = InferenceAPIsServiceStub(self._channel)
+
+    def signature(self) -> Signature:
+        """What our handler says of the model that it has loaded and tried."""
+        with httpx.Client(timeout=self._timeout_seconds, trust_env=False) as http:
+            return describe(http, self._management_url, self._model_name, self._tokens)
+
+    def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
+        return self.predict_raw(inputs)
+
+    def predict_raw(self, tensors: Tensors, model_name: str | None = None) -> dict[str, np.ndarray]:
+        """Send any tensors, whether or not the contract has them.
+
+        Raises:
+            BadRequest, ServerFault, Unreachable: as the server, or its silence, says.
+        """
+        arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+        answer = self.send_raw({"safetensors": save_safetensors(arrays)}, model_name)
+        try:
+            outputs: dict[str, np.ndarray] = load_safetensors(answer)
+        except SafetensorError as error:
+            raise _error_in(answer) from error
+        return outputs
+
+    def send_raw(self, parts: Mapping[str, bytes], model_name: str | None = None) -> bytes:
+        """Send any parts, well-formed or not.
+
+        Args:
+            parts: part name -> bytes; our handler reads ``safetensors``, or JSON in ``data``.
+
+        Raises:
+            BadRequest, ServerFault, Unreachable: as the server, or its silence, says.
+        """
+        request = PredictionsRequest(model_name=model_name or self._model_name, input=parts)
+        metadata = self._tokens.metadata("inference")
+        try:
+            answer = self._stub.Predictions(
+                request, timeout=self._timeout_seconds, metadata=metadata
+            )
+        except grpc.RpcError as error:
+            raise _grpc_error(error) from error
+        return bytes(answer.prediction)
+
+    def grpcurl_line(self, inputs: Tensors) -> str:
+        """A command to paste that sends these inputs as JSON; the token is read from its file."""
+        header = shlex.quote(str(self._tokens.header_file("inference")))
+        data = base64.b64encode(encode_rows(inputs)).decode()
+        body = json.dumps({"model_name": self._model_name, "input": {"data": data}})
+        words = [
+            "-import-path",
+            str(Path(__file__).parent),
+            "-proto",
+            "inference.proto",
+            "-d",
+            body,
+        ]
+        words += [
+            self._address,
+            "org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions",
+        ]
+        return f'grpcurl -plaintext -H "$(cat {header})" {shlex.join(words)}'
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def describe(http: httpx.Client, management_url: str, model_name: str, tokens: Tokens) -> Signature:
+    """Ask the loaded model for its inputs and outputs: ``GET /models/<model>?customized=true``.
+
+    Raises:
+        BadRequest, ServerFault, Unreachable: as the server, or its silence, says.
+    """
+    url = f"{management_url}/models/{model_name}"
+    headers = tokens.headers("management")
+    try:
+        answer = http.get(url, params={"customized": "true"}, headers=headers)
+    except httpx.TransportError as error:
+        raise _no_answer(url, error) from error
+    if answer.is_error:
+        raise _http_error(answer)
+    try:
+        stated = answer.json()[0]["customizedMetadata"]
+        return Signature(_stated(stated["inputs"]), _stated(stated["outputs"]))
+    except (ValueError, LookupError, TypeError) as error:
+        raise ServerFault(f"The model does not describe itself: {answer.text[:200]}") from error
+
+
+def _stated(specs: list[dict[str, Any]]) -> tuple[StatedTensor, ...]:
+    return tuple(StatedTensor(each["name"], each["dtype"], tuple(each["shape"])) for each in specs)
+
+
+def _http_error(answer: httpx.Response) -> RequestError:
+    kind = BadRequest if answer.is_client_error else ServerFault
+    return kind(_words(answer.content), str(answer.status_code))
+
+
+def _grpc_error(error: grpc.RpcError) -> RequestError:
+    # A call that failed is its own error: grpcio raises the Call object.
+    code, details = error.code(), error.details() or ""
+    if code in NO_ANSWER and TORCHSERVES_OWN not in details:
+        return Unreachable(details, code.name)
+    is_fault = code in SERVER_FAULTS or code in NO_ANSWER
+    return (ServerFault if is_fault else BadRequest)(details, code.name)
+
+
+def _error_in(answer: bytes) -> RequestError:
+    """The error of one request in a batch of several, for which TorchServe has no gRPC status."""
+    try:
+        code = int(json.loads(answer)["code"])
+    except (ValueError, LookupError, TypeError):
+        return ServerFault(f"The answer is not safetensors: {answer[:200]!r}")
+    return (BadRequest if code < 500 else ServerFault)(_words(answer), str(code))
+
+
+def _words(body: bytes) -> str:
+    """TorchServe's message in its error JSON, or whatever else it said."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, LookupError, TypeError):
+        return body.decode(errors="replace").strip()
+
+
+def _no_answer(url: str, error: httpx.TransportError) -> Unreachable:
+    return Unreachable(f"{url}: {error or type(error).__name__}.")

@@ -1,0 +1,157 @@
+"""TorchServe's access tokens: read, renewed when they run out, and handed to clients.
+
+With token authorisation on (its default), TorchServe writes ``key_file.json`` into its working
+directory at the start::
+
+    {"management": {"key": "...", "expiration time": "2025-01-31T12:00:00.123456Z"},
+     "inference":  {"key": "...", "expiration time": "..."},
+     "API":        {"key": "..."}}
+
+``GET /token?type=inference`` (or ``management``) on the management API, authorised by the API key,
+makes a new key of that kind, which ends the old one, and writes the file again. The API key never
+expires. Source: TorchServe's docs/token_authorization_api.md and its TokenAuthorization.java.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from models.errors import BadRequest, ServerNotReady, Unreachable
+
+Purpose = Literal["inference", "management"]
+KEY_FILE = "key_file.json"
+RENEW_BEFORE = timedelta(minutes=2)
+"""A key this near its end is renewed, so that none runs out on its way to the server."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One token and the time from which it is refused; None for never."""
+
+    token: str
+    expires: datetime | None
+
+    def is_good_at(self, moment: datetime) -> bool:
+        return self.expires is None or moment < self.expires - RENEW_BEFORE
+
+
+class Tokens:
+    """The keys of one running TorchServe. Safe to share between threads.
+
+    Several processes may use the same TorchServe: the key file is read again whenever it has
+    changed.
+
+    Args:
+        folder: TorchServe's working directory.
+        management_url: ``http://host:port`` of its management API.
+        transport: replaces the network, for tests.
+        now: the clock, for tests.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        management_url: str,
+        transport: httpx.BaseTransport | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._file = folder / KEY_FILE
+        self._management_url = management_url
+        self._transport = transport
+        self._now = now
+        self._lock = threading.Lock()
+        self._keys: dict[str, Key] = {}
+        self._read_from: tuple[int, int, int] | None = None
+
+    def token(self, purpose: Purpose) -> str:
+        """A key that is good now; renewed first if it is not.
+
+        Raises:
+            ServerNotReady: there is no key file, so TorchServe has not started here.
+            BadRequest: TorchServe refuses to renew the key.
+            Unreachable: it does not answer.
+        """
+        with self._lock:
+            self._read_if_changed()
+            if not self._keys[purpose].is_good_at(self._now()):
+                self._renew(purpose)
+            return self._keys[purpose].token
+
+    def headers(self, purpose: Purpose) -> dict[str, str]:
+        """The HTTP header of a request."""
+        return {"Authorization": f"Bearer {self.token(purpose)}"}
+
+    def metadata(self, purpose: Purpose) -> tuple[tuple[str, str], ...]:
+        """The gRPC metadata of a call; names are lower case there."""
+        return (("authorization", f"Bearer {self.token(purpose)}"),)
+
+    def header_file(self, purpose: Purpose) -> Path:
+        """Write ``<purpose>.header`` for ``curl -H @file``, readable by its owner only.
+
+        The key in it is the current one; call again for a fresh one after it has run out.
+        """
+        target = self._file.with_name(f"{purpose}.header")
+        line = f"Authorization: Bearer {self.token(purpose)}\n"
+        beside = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(line)
+        beside.replace(target)
+        return target
+
+    def _read_if_changed(self) -> None:
+        try:
+            seen = self._file.stat()
+            stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            if stamp != self._read_from:
+                self._keys = read_keys(self._file.read_text())
+                self._read_from = stamp
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if self._keys and not isinstance(error, OSError):
+                return  # Caught in the middle of being written; the keys read before still serve.
+            raise ServerNotReady(
+                f"{self._file} holds no TorchServe keys: {error}.", "Start TorchServe first."
+            ) from error
+
+    def _renew(self, purpose: Purpose) -> None:
+        header = {"Authorization": f"Bearer {self._keys['API'].token}"}
+        try:
+            with httpx.Client(transport=self._transport, trust_env=False) as client:
+                url = f"{self._management_url}/token"
+                answer = client.get(url, params={"type": purpose}, headers=header)
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._management_url} does not renew the key: {error}.") from error
+        if answer.is_error:
+            raise BadRequest(answer.text.strip(), str(answer.status_code))
+        self._read_from = None
+        self._read_if_changed()
+
+
+def read_keys(text: str) -> dict[str, Key]:
+    """The keys in a key file, by purpose.
+
+    Raises:
+        ValueError, KeyError, TypeError: it has another form, or is not written out yet.
+    """
+    stated: dict[str, dict[str, Any]] = json.loads(text)
+    return {
+        purpose: Key(stated[purpose]["key"], _moment(stated[purpose].get("expiration time")))
+        for purpose in ("inference", "management", "API")
+    }
+
+
+def _moment(stated: str | None) -> datetime | None:
+    """Java's ``Instant.toString``: UTC, with up to nine decimals where Python knows six."""
+    if stated is None:
+        return None
+    whole, _, decimals = stated.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}.{decimals[:6]:0<6}+00:00")

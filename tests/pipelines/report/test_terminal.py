@@ -1,0 +1,72 @@
+"""The table in the terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from pipelines.facts import Outcome, RunReport
+from pipelines.report.terminal import print_report
+
+Make = Callable[[str], RunReport]
+
+
+def printed(report: RunReport, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    print_report(report, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", ["sample", "failed", "voided", "empty"])
+def test_fits_the_width(make: Make, name: str, width: int) -> None:
+    assert max(len(line) for line in printed(make(name), width).splitlines()) <= width
+
+
+def test_figures_stand_whole_in_one_row_at_80_columns(make: Make) -> None:
+    lines = [" ".join(line.split()) for line in printed(make("sample")).splitlines()]
+    assert "Test accuracy 98.89 % 98.61 %" in lines
+    assert "REST p50/p90/p99, ms 1.32 / 1.61 / 2.95 3.18 / 3.92 / 7.41" in lines
+    assert "gRPC req/s, 1/4/16 clients 1,011 / 1,642 / 1,688 282 / 431 / 440" in lines
+    assert "Memory, idle / loaded 412 MB / 441 MB 498 MB / 537 MB" in lines
+    assert "First correct answer after 2.31 s 5.94 s" in lines
+    assert "Exported files SavedModel 412 kB TorchScript 178 kB" in lines
+    assert "✓ verify: 20 passed" in lines
+    assert lines[-1].startswith("✓ Both may ship")
+
+
+def test_failures_and_shortfalls_are_told_in_full(make: Make) -> None:
+    report = make("failed")
+    text = " ".join(printed(report).split())
+    for check in report.checks:
+        if check.outcome is not Outcome.PASS:
+            assert f"{check.subject} ({check.stage})" in text
+            assert f"{check.question} found {check.figure}" in text
+            assert check.detail in text
+    assert "✕ Not released: 13 of 69 checks failed" in text
+
+
+def test_voided_figures_are_not_printed(make: Make) -> None:
+    text = printed(make("voided"), 120)
+    assert "voided: 3 of 500 answers wrong" in text
+    assert "301 / 478 / voided" in text
+    for figure in ("3.18", "8.63", "466"):
+        assert figure not in text
+    assert "measured 4 March 2026" in text
+
+
+def test_nothing_found_out(make: Make) -> None:
+    assert "No verdict" in printed(make("empty"))
+
+
+def test_messages_cannot_restyle_the_terminal(make: Make) -> None:
+    report = make("failed")
+    hostile = "[bold]x[/bold]\x1b[2Jgone"
+    checks = [check.model_copy(update={"detail": hostile}) for check in report.checks]
+    text = printed(report.model_copy(update={"checks": checks}))
+    assert "\x1b" not in text
+    assert "[bold]x[/bold]" in text

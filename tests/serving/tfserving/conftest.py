@@ -1,0 +1,92 @@
+"""A small model and a real embedded server on it, once a session."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.contract import Contract, TensorSpec
+from serving.process import ProcessServer
+from serving.tfserving import spec as spec_module
+from serving.tfserving.client import GrpcClient, RestClient
+from serving.tfserving.repository import publish
+from serving.tfserving.spec import tfserving_spec
+
+MODEL = "digits"
+WRITER = Path(__file__).with_name("saved_model_writer.py")
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract(
+        inputs=(TensorSpec("image", "float32", (8, 8, 1), low=0, high=16),),
+        outputs=(
+            TensorSpec("logits", "float32", (10,)),
+            TensorSpec("probabilities", "float32", (10,)),
+        ),
+        labels=tuple("0123456789"),
+        scores="probabilities",
+        logits="logits",
+    )
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    done = subprocess.run(
+        [sys.executable, str(WRITER), str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved_model(written: Path) -> Path:
+    return written / "saved_model"
+
+
+@pytest.fixture(scope="session")
+def reference(written: Path) -> dict[str, np.ndarray]:
+    """``image`` (20, 8, 8, 1), and the answers of the model in memory."""
+    with np.load(written / "reference.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="session")
+def embedded_only() -> Iterator[None]:
+    """The embedded server even where TF Serving is installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spec_module, "PROGRAM", "no-such-model-server")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(
+    saved_model: Path, tmp_path_factory: pytest.TempPathFactory, embedded_only: None
+) -> Iterator[ProcessServer]:
+    folder = tmp_path_factory.mktemp("served")
+    publish(saved_model, folder / "repository", 3)
+    running = ProcessServer(tfserving_spec(MODEL, folder / "repository", folder / "work"))
+    running.start()
+    try:
+        running.wait_ready(60)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def rest(server: ProcessServer, contract: Contract) -> Iterator[RestClient]:
+    with RestClient(server.spec.url("rest"), MODEL, contract) as client:
+        yield client
+
+
+@pytest.fixture
+def grpc_client(server: ProcessServer, contract: Contract) -> Iterator[GrpcClient]:
+    with GrpcClient(server.spec.address("grpc"), MODEL, contract) as client:
+        yield client
