@@ -74,7 +74,8 @@ class Manifest:
         version: counts from 1; also the version that the servers show.
         created: ISO 8601, UTC.
         git_commit: of the checkout that made it, with ``-dirty`` where files differed; "unknown" outside git.
-        seed: initial weights, batch order, dropout.
+        seed: splits, initial weights, batch order, dropout.
+        hyperparameters: fields of ``models.case.Training`` by name.
         data_digest: sha256 of the data set.
         input_digest: sha256 over everything the version was made from; the same inputs give the same version.
         framework_versions: label by framework.
@@ -88,6 +89,7 @@ class Manifest:
     created: str
     git_commit: str
     seed: int
+    hyperparameters: dict[str, float | int]
     data_digest: str
     input_digest: str
     framework_versions: dict[str, str]

@@ -53,7 +53,7 @@ class Tolerances:
     float32: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4, rtol=1e-4))
     int8: Tolerance = field(
         default_factory=lambda: Tolerance(
-            atol=4.0, rtol=0.0, min_label_agreement=0.97, max_accuracy_drop=0.02
+            atol=2.0, rtol=0.0, min_label_agreement=0.97, max_accuracy_drop=0.02
         )
     )
     cross_framework: Tolerance = field(

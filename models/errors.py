@@ -25,7 +25,7 @@
     │   ├── BadRequest             HTTP 4xx, or the matching gRPC status
     │   ├── ServerFault            HTTP 5xx, or the matching gRPC status
     │   └── Unreachable            no answer within the deadline
-    └── ChecksFailed               the run is complete, and at least one check said no
+    └── ChecksFailed               at least one check said no
 """
 
 from __future__ import annotations
@@ -48,10 +48,6 @@ class TwinServeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
-
-    def __reduce__(self) -> tuple[type[TwinServeError], tuple[str, str]]:
-        # Prefect pickles exceptions between a task and its flow.
-        return type(self), (self.message, self.hint)
 
 
 class SettingsError(TwinServeError):
@@ -138,9 +134,6 @@ class RequestError(TwinServeError):
         super().__init__(message)
         self.status = status
 
-    def __reduce__(self) -> tuple[type[TwinServeError], tuple[str, str]]:
-        return type(self), (self.message, self.status)
-
 
 class BadRequest(RequestError):
     """The server blames the request: HTTP 4xx, or the matching gRPC status."""
@@ -155,11 +148,22 @@ class Unreachable(RequestError):
 
 
 class ChecksFailed(TwinServeError):
-    """The run is complete, and at least one check said no."""
+    """At least one check said no.
+
+    Args:
+        message: how many, and the first ones.
+        hint: where to look.
+        report: path of the report that was written all the same; empty where there is none yet.
+    """
+
+    def __init__(self, message: str, hint: str = "", report: str = "") -> None:
+        super().__init__(message, hint)
+        self.report = report
 
 
 def error_named(name: str) -> type[TwinServeError]:
     """The error class of that name; ``WorkerError`` for a name that is not ours."""
     found = globals().get(name)
-    is_ours = isinstance(found, type) and issubclass(found, TwinServeError)
-    return found if is_ours else WorkerError
+    if isinstance(found, type) and issubclass(found, TwinServeError):
+        return found
+    return WorkerError

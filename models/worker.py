@@ -28,6 +28,7 @@ LOG_LINES = 15
 ProgressListener = Callable[[Mapping[str, Any]], None]
 
 _running: set[subprocess.Popen[str]] = set()
+_ended_for_good = threading.Event()
 
 
 def call(
@@ -82,14 +83,22 @@ def call(
         )
 
 
-def stop_all() -> None:
-    """End every worker that this process has running; their callers get WorkerError."""
+def stop_all(for_good: bool = False) -> None:
+    """End every worker that this process has running; their callers get WorkerError.
+
+    Args:
+        for_good: start none any more, because this process is about to end.
+    """
+    if for_good:
+        _ended_for_good.set()
     for process in list(_running):
         with suppress(ProcessLookupError):
             process.terminate()
 
 
 def _start(arguments: list[str], log: IO[str], scratch: str) -> subprocess.Popen[str]:
+    if _ended_for_good.is_set():
+        raise WorkerError("The run was stopped.")
     process = subprocess.Popen(
         [sys.executable, "-m", "models.worker", *arguments],
         cwd=PROJECT,

@@ -14,14 +14,14 @@ from pipelines.judging import named, parity_check, parity_row
 from pipelines.malformed import send_malformed
 from pipelines.reference import Reference
 from pipelines.verify import BATCH_SIZES, Answer, judge_answers
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 from serving.endpoints import Client, Endpoint, Reachable, endpoints_of
 
 FRAMEWORK: dict[str, FrameworkName] = {"tfserving": "tensorflow", "torchserve": "pytorch"}
 
 
 def check_server(
-    space: Workspace, manifest: Manifest, server: Reachable, notify: Notify
+    space: Workspace, manifest: Manifest, server: Reachable
 ) -> tuple[Findings, Tensors]:
     """Both protocols of one server: described as the contract says, right, and firm with bad requests.
 
@@ -36,7 +36,7 @@ def check_server(
             found = judge_answers(space.case, endpoint.title, reference, answer, "check")
             findings = findings.joined(found, _misuse(space, endpoint, client, reference))
         answers = answer.get("arrays", {})
-        notify(f"Check: {endpoint.title}: {_summary(found)}")
+        log.info(f"Check: {endpoint.title}: {_summary(found)}")
     return findings, _all_at_once(answers)
 
 

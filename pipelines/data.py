@@ -6,12 +6,12 @@ from models.artifact import whole_folder
 from models.case import load_dataset
 from models.dataset import Dataset
 from pipelines.facts import DataFacts
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 
 FILE = "dataset.npz"
 
 
-def prepare_data(space: Workspace, notify: Notify) -> DataFacts:
+def prepare_data(space: Workspace) -> DataFacts:
     """Load, check and write the three splits.
 
     Raises:
@@ -26,5 +26,5 @@ def prepare_data(space: Workspace, notify: Notify) -> DataFacts:
         with whole_folder(folder) as partial:
             dataset.write(partial / FILE)
     rows = {name: len(getattr(dataset, name)) for name in Dataset.SPLITS}
-    notify(f"Data: {', '.join(f'{count:,} {name}' for name, count in rows.items())} rows")
+    log.info(f"Data: {', '.join(f'{count:,} {name}' for name, count in rows.items())} rows")
     return DataFacts(digest=dataset.digest(), path=str(folder / FILE), rows=rows)

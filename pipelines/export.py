@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,16 +16,12 @@ from models.framework import Format
 from pipelines.facts import ArtifactFacts, DataFacts, ExportFacts, FrameworkName, TrainingFacts
 from pipelines.settings import PROJECT
 from pipelines.train import TITLES
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 from serving.torchserve.repository import pack
 
 
 def export_framework(
-    space: Workspace,
-    framework: FrameworkName,
-    data: DataFacts,
-    training: TrainingFacts,
-    notify: Notify,
+    space: Workspace, framework: FrameworkName, data: DataFacts, training: TrainingFacts
 ) -> ExportFacts:
     """Export one framework's trained weights to all of its formats.
 
@@ -35,7 +32,7 @@ def export_framework(
     trained = space.training_folder(framework, data.digest)
     result = space.make(framework, "export", data.path, folder, trained=str(trained))
     artifacts = [ArtifactFacts(**artifact) for artifact in result["artifacts"]]
-    notify(f"{TITLES[framework]}: exported " + ", ".join(each.format for each in artifacts))
+    log.info(f"{TITLES[framework]}: exported " + ", ".join(each.format for each in artifacts))
     return ExportFacts(
         framework=framework,
         path=str(folder),
@@ -45,9 +42,7 @@ def export_framework(
     )
 
 
-def assemble_version(
-    space: Workspace, data: DataFacts, exports: list[ExportFacts], notify: Notify
-) -> Manifest:
+def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFacts]) -> Manifest:
     """Give the exports a version number, pack the model archive, write the manifest.
 
     The same inputs get the same version again. A new version is a whole folder or none.
@@ -74,6 +69,7 @@ def assemble_version(
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 git_commit=git_commit(),
                 seed=space.case.training.seed,
+                hyperparameters=asdict(space.case.training),
                 data_digest=data.digest,
                 input_digest=digest,
                 framework_versions={each.framework: each.label for each in exports},
@@ -85,7 +81,7 @@ def assemble_version(
                 artifacts=tuple(artifacts),
             )
             manifest.write(folder)
-    notify(f"Version {number}: {len(artifacts)} artifacts in {space.version_folder(number)}")
+    log.info(f"Version {number}: {len(artifacts)} artifacts in {space.version_folder(number)}")
     return manifest
 
 

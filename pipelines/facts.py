@@ -166,6 +166,8 @@ class StageTiming(Facts):
     stage: str
     seconds: float
     cached: bool = False
+    started: float = Field(0.0, description="Seconds after the first stage's start")
+    after: list[str] = Field([], description="Stages that it waits for")
 
 
 class Timings(Facts):
@@ -224,6 +226,13 @@ class Findings(Facts):
             malformed=[row for each in everything for row in each.malformed],
             ready_seconds={k: v for each in everything for k, v in each.ready_seconds.items()},
         )
+
+
+class Trainings(Facts):
+    """Both trainings of a version, and the proof that they started as the same model."""
+
+    trainings: list[TrainingFacts]
+    same_model: Findings
 
 
 class Measurements(Facts):

@@ -29,7 +29,7 @@ from pipelines.hardware import hardware
 from pipelines.reference import Reference
 from pipelines.serve import StartedServers
 from pipelines.settings import PROJECT
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 from serving.endpoints import endpoints_of
 from serving.load.job import LoadJob, LoadPlan, LoadTarget
 from serving.process import ProcessServer
@@ -50,11 +50,7 @@ def measurement_digest(manifest: Manifest, servers: StartedServers, plan: LoadPl
 
 
 def measure(
-    space: Workspace,
-    manifest: Manifest,
-    started: StartedServers,
-    plan: LoadPlan,
-    notify: Notify,
+    space: Workspace, manifest: Manifest, started: StartedServers, plan: LoadPlan
 ) -> Measurements:
     """Load both servers in turn, in one run, from one process of its own.
 
@@ -62,7 +58,7 @@ def measure(
         ServerNotReady: the load generator failed or took too long.
     """
     idle = {server.spec.name: server.resident_bytes() for server in started.servers}
-    notify(f"Measure: {', '.join(map(str, plan.clients))} clients, {plan.rounds} rounds in turn")
+    log.info(f"Measure: {', '.join(map(str, plan.clients))} clients, {plan.rounds} rounds in turn")
     rows = _run_load(space, manifest, started.servers, plan)
     return Measurements(
         measured=datetime.now(UTC),

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from models.errors import ServerNotReady
 from models.framework import Format
 from models.parity import compare
 from pipelines.reference import Reference
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 from serving.endpoints import endpoints_of
 from serving.process import ProcessServer, RunningServer
 from serving.server import ServerSpec
@@ -72,34 +70,20 @@ class StartedServers:
     Attributes:
         servers: TF Serving's API, then TorchServe.
         ready_seconds: by server name, from start to the first correct answer, both starting at once.
+        home: their folder.
     """
 
     servers: list[ProcessServer]
     ready_seconds: dict[str, float]
+    home: Path
+
+    def stop(self) -> None:
+        """Stop both and remove their folder."""
+        _stop(self.servers)
+        shutil.rmtree(self.home, ignore_errors=True)
 
 
-@contextmanager
-def running_servers(
-    space: Workspace, manifest: Manifest, notify: Notify
-) -> Iterator[StartedServers]:
-    """Both servers, ready; stopped at the end, whatever happens.
-
-    Raises:
-        ServerError: one did not get ready; the other is stopped too.
-    """
-    home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
-    started: StartedServers | None = None
-    try:
-        started = start_servers(space, manifest, home, notify, keep=False)
-        yield started
-    finally:
-        stop_servers(started.servers if started else [])
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def start_servers(
-    space: Workspace, manifest: Manifest, home: Path, notify: Notify, keep: bool
-) -> StartedServers:
+def start_servers(space: Workspace, manifest: Manifest, home: Path, keep: bool) -> StartedServers:
     """Start both servers at once and wait until both have answered a row correctly.
 
     Args:
@@ -110,6 +94,7 @@ def start_servers(
         ServerError: one did not get ready; both are stopped again.
     """
     stop_orphans(space)
+    home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
     with storage_errors(home):
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -123,22 +108,21 @@ def start_servers(
         server.wait_ready()
         ask_first(space, manifest, server)
         ready[server.spec.name] = time.monotonic() - began
-        notify(f"{server.spec.label} answers correctly after {ready[server.spec.name]:.1f} s")
+        log.info(f"{server.spec.label} answers correctly after {ready[server.spec.name]:.1f} s")
 
     try:
         with ThreadPoolExecutor(len(servers)) as pool:
             list(pool.map(bring_up, servers))
     except BaseException:
-        stop_servers(servers)
+        _stop(servers)
         raise
-    return StartedServers(servers, ready)
+    return StartedServers(servers, ready, home)
 
 
-def stop_servers(servers: list[ProcessServer]) -> None:
+def _stop(servers: list[ProcessServer]) -> None:
     """Stop them side by side."""
-    if servers:
-        with ThreadPoolExecutor(len(servers)) as pool:
-            list(pool.map(ProcessServer.stop, servers))
+    with ThreadPoolExecutor(len(servers)) as pool:
+        list(pool.map(ProcessServer.stop, servers))
 
 
 def ask_first(space: Workspace, manifest: Manifest, server: ProcessServer) -> None:
@@ -174,12 +158,12 @@ def stop_orphans(space: Workspace) -> int:
     )
 
 
-def stop_all(space_records: Path) -> list[str]:
+def stop_all(records: Path) -> list[str]:
     """Stop every server that a record names and that no living run needs; their labels."""
     stopped = []
-    for record in RunningServer.read_all(space_records):
+    for record in RunningServer.read_all(records):
         if KEEP in record.tags or not _owner_lives(record):
-            if record.stop(space_records):
+            if record.stop(records):
                 stopped.append(f"{record.label} (process {record.pid})")
             shutil.rmtree(Path(record.workdir).parent, ignore_errors=True)
     return stopped

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from models.artifact import digest_of
-from models.case import Case
 from models.errors import ChecksFailed
 from models.framework import FRAMEWORKS
 from models.parity import compare
@@ -24,18 +23,16 @@ from pipelines.facts import (
     TrainingFacts,
 )
 from pipelines.judging import parity_check, parity_row
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 
 TITLES = {"tensorflow": "Keras", "pytorch": "PyTorch"}
 
 
-def initialise(
-    space: Workspace, framework: FrameworkName, data: DataFacts, notify: Notify
-) -> InitialFacts:
+def initialise(space: Workspace, framework: FrameworkName, data: DataFacts) -> InitialFacts:
     """Load the shared initial weights into one network and let it answer the test split."""
     folder = space.initial_folder(framework, data.digest)
     result = space.make(framework, "initialise", data.path, folder)
-    notify(f"{TITLES[framework]}: {result['parameters']:,} parameters, initial weights loaded")
+    log.info(f"{TITLES[framework]}: {result['parameters']:,} parameters, initial weights loaded")
     return InitialFacts(
         framework=framework,
         path=str(folder),
@@ -45,7 +42,7 @@ def initialise(
 
 
 def agree_before_training(
-    case: Case, tensorflow: InitialFacts, pytorch: InitialFacts, notify: Notify
+    space: Workspace, tensorflow: InitialFacts, pytorch: InitialFacts
 ) -> Findings:
     """Both networks must hold the same weights and give the same logits before anything is trained.
 
@@ -61,8 +58,8 @@ def agree_before_training(
     check_same_shapes(shapes[0], shapes[1], "the Keras network", "the PyTorch network")
     digests = [digest_of(path / INITIAL_WEIGHTS) for path in paths]
     answers = [dict(np.load(path / BEFORE_TRAINING)) for path in paths]
-    tolerance = case.tolerances.before_training
-    parity = compare(case.contract, answers[0], answers[1], tolerance)
+    tolerance = space.case.tolerances.before_training
+    parity = compare(space.case.contract, answers[0], answers[1], tolerance)
     row = parity_row(
         "same model", "PyTorch, before training", "Keras, before training", "all", parity
     )
@@ -85,16 +82,12 @@ def agree_before_training(
             + ".",
             "Compare the case's tensorflow.py and pytorch.py: scaling, layout, order, epsilon, momentum.",
         )
-    notify(f"Same model before training: largest difference {parity.max_abs:.1e}")
+    log.info(f"Same model before training: largest difference {parity.max_abs:.1e}")
     return findings
 
 
 def train(
-    space: Workspace,
-    framework: FrameworkName,
-    data: DataFacts,
-    initial: InitialFacts,
-    notify: Notify,
+    space: Workspace, framework: FrameworkName, data: DataFacts, initial: InitialFacts
 ) -> TrainingFacts:
     """Train one framework from the initial weights."""
     title, folder = TITLES[framework], space.training_folder(framework, data.digest)
@@ -103,7 +96,7 @@ def train(
         if isinstance(progress, dict) and "epoch" in progress:
             epoch, total = Epoch(**progress["epoch"]), progress["epochs"]
             if epoch.number == total or epoch.number % max(1, total // 5) == 0:
-                notify(
+                log.info(
                     f"{title}: epoch {epoch.number}/{total}, loss {epoch.loss:.4f}, "
                     f"validation accuracy {epoch.validation_accuracy:.4f}"
                 )
@@ -122,7 +115,7 @@ def train(
     )
 
 
-def judge_accuracy(case: Case, trainings: list[TrainingFacts]) -> Findings:
+def judge_accuracy(space: Workspace, trainings: list[TrainingFacts]) -> Findings:
     """Each framework's test accuracy against the case's bound."""
     assert {facts.framework for facts in trainings} == set(FRAMEWORKS)
     return Findings(
@@ -132,10 +125,10 @@ def judge_accuracy(case: Case, trainings: list[TrainingFacts]) -> Findings:
                 subject=TITLES[facts.framework],
                 question="Test accuracy is high enough",
                 outcome=Outcome.PASS
-                if facts.test_accuracy >= case.min_test_accuracy
+                if facts.test_accuracy >= space.case.min_test_accuracy
                 else Outcome.FAIL,
                 figure=f"{facts.test_accuracy:.4f}",
-                limit=f"≥ {case.min_test_accuracy}",
+                limit=f"≥ {space.case.min_test_accuracy}",
             )
             for facts in trainings
         ]

@@ -20,7 +20,7 @@ from pipelines.facts import Check, Findings, FrameworkName, Outcome, ParityRow
 from pipelines.judging import failed_row, named, parity_check, parity_row
 from pipelines.reference import Reference, dataset_path, training_path
 from pipelines.train import TITLES
-from pipelines.workspace import Notify, Workspace
+from pipelines.workspace import Workspace, log
 
 BATCH_SIZES = (1, 7, 0)
 """1, a size that tracing never saw, and all rows at once."""
@@ -30,9 +30,7 @@ def batch_title(size: int) -> str:
     return str(size) if size else "all"
 
 
-def verify_framework(
-    space: Workspace, framework: FrameworkName, manifest: Manifest, notify: Notify
-) -> Findings:
+def verify_framework(space: Workspace, framework: FrameworkName, manifest: Manifest) -> Findings:
     """Open one framework's artifacts in a new process and compare them with its model in memory.
 
     Weights trained by the OTHER framework are loaded and compared on the way, for the process is the same.
@@ -49,7 +47,7 @@ def verify_framework(
     reference = Reference.of(space, framework, manifest)
     answered = _answers(space, framework, manifest, sound)
     for form, answer in answered.items():
-        notify(f"Verify: {form}")
+        log.info(f"Verify: {form}")
         findings = findings.joined(judge_answers(space.case, form, reference, answer))
     return findings.joined(_transplant(space, framework, manifest))
 
@@ -114,7 +112,7 @@ def _compare(
     tolerance: Tolerance,
 ) -> ParityRow:
     wanted, labels = (
-        (reference.edge, None) if batch == "edge" else (reference.test, reference.labels)
+        (reference.edge, None) if batch == "edge" else (reference.test, reference.split.labels)
     )
     try:
         parity = compare(case.contract, wanted, outputs, tolerance, labels)

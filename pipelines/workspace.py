@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ from models.framework import FRAMEWORKS
 from models.verbs import RESULT
 from pipelines.settings import PROJECT, Settings
 
-Notify = Callable[[str], None]
-"""Takes one line of progress for people."""
+log = logging.getLogger("twinserve")
+"""One line of progress at a time, for people; the command line and Prefect's UI both show it."""
 
 PACKAGES = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch",)}
 DIGEST_LENGTH = 12
@@ -71,6 +72,10 @@ class Workspace:
         """
         case = load_case(name, settings.case_folders)
         return cls(case.with_training(training or {}), settings, fresh)
+
+    def reusing(self) -> Workspace:
+        """The same workspace, taking what is complete."""
+        return replace(self, fresh=False)
 
     @property
     def home(self) -> Path:

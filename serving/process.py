@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +19,21 @@ from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
 from serving.server import Readiness, ServerSpec
 
 POLL_SECONDS = 0.05
+
+_running: set[ProcessServer] = set()
+_ended_for_good = threading.Event()
+
+
+def stop_all(for_good: bool = False) -> None:
+    """Stop every server that this process has running.
+
+    Args:
+        for_good: start none any more, because this process is about to end.
+    """
+    if for_good:
+        _ended_for_good.set()
+    for server in list(_running):
+        server.stop()
 
 
 class ProcessServer:
@@ -51,6 +67,8 @@ class ProcessServer:
     def start(self) -> None:
         for purpose, port in self.spec.ports.items():
             _check_port_free(self.spec, purpose, port)
+        if _ended_for_good.is_set():
+            raise ServerDied(f"{self.spec.label} was not started: the run was stopped.")
         self.spec.workdir.mkdir(parents=True, exist_ok=True)
         self._started_at = time.monotonic()
         with self.log_path.open("wb") as log:
@@ -68,6 +86,7 @@ class ProcessServer:
                 raise ServerMissing(
                     f"{self.spec.label} cannot be started: {self.spec.command[0]}: {error.strerror}."
                 ) from error
+        _running.add(self)
         if self._records is not None:
             RunningServer.of(self).write(self._records)
 
@@ -91,6 +110,7 @@ class ProcessServer:
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
+        _running.discard(self)
         if self._process is None:
             return
         stop_process_tree(self._process.pid, self.spec.stop_seconds)
@@ -218,7 +238,9 @@ def stop_process_tree(pid: int, stop_seconds: float) -> None:
         return
     with suppress(psutil.NoSuchProcess):
         tree[0].send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(tree, timeout=stop_seconds)
+    psutil.wait_procs(tree, timeout=stop_seconds)
+    # Listed again: TorchServe starts a new worker for one that ends.
+    alive = [process for process in {*tree, *_tree(pid)} if process.is_running()]
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()

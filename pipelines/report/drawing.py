@@ -7,7 +7,6 @@ phone: there it is shown at about its own size, and its 12-pixel text stays read
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ from xml.etree import ElementTree
 import altair as alt
 import vl_convert
 from markupsafe import Markup
+
+from pipelines.report import figures
 
 WIDTH = 340
 FONT_PIXELS = 12
@@ -29,8 +30,6 @@ INK, MUTED, LINE, TRACK, CARD = (
     "var(--card)",
 )
 _SVG = "http://www.w3.org/2000/svg"
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 does not admit (its production ``Char``), as a server's name might hold."""
 _VEGA_LITE = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
@@ -78,8 +77,16 @@ def render(chart: alt.Chart | alt.LayerChart, height: int, title: str, descripti
     spec = chart.properties(
         width=WIDTH, height=height, autosize={"type": "fit", "contains": "padding"}
     ).configure(**_style())
-    drawn = vl_convert.vegalite_to_svg(spec.to_dict(validate=False), vl_version=_VEGA_LITE)
+    drawn = vl_convert.vegalite_to_svg(_printable(spec.to_dict(validate=False)), _VEGA_LITE)
     return _inline(drawn, title, description)
+
+
+def _printable(spec: Any) -> Any:
+    if isinstance(spec, dict):
+        return {name: _printable(value) for name, value in spec.items()}
+    if isinstance(spec, list):
+        return [_printable(value) for value in spec]
+    return figures.printable(spec) if isinstance(spec, str) else spec
 
 
 def _style() -> dict[str, Any]:
@@ -106,7 +113,7 @@ def _style() -> dict[str, Any]:
 def _inline(drawn: str, title: str, description: str) -> Markup:
     """Vega's SVG as part of a page: no fixed size, no font, one label instead of one for every mark."""
     ElementTree.register_namespace("", _SVG)
-    root = ElementTree.fromstring(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", drawn))
+    root = ElementTree.fromstring(drawn)
     for name in ("width", "height", "version", "class"):
         root.attrib.pop(name, None)
     for element in root.iter():
@@ -118,7 +125,7 @@ def _inline(drawn: str, title: str, description: str) -> Markup:
         for name in ("role", "aria-roledescription", "aria-hidden", "font-family"):
             element.attrib.pop(name, None)
     root.attrib.update({"role": "img", "aria-label": f"{title}. {description}"})
-    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def bar_rows(bars: Sequence[Bar], title: str, description: str) -> Markup:
@@ -160,4 +167,4 @@ def row_texts(base: alt.Chart) -> alt.LayerChart:
     right = base.mark_text(align="right", dy=-17, color=MUTED, aria=False).encode(
         x=alt.value("width"), text="text:N"
     )
-    return left + right
+    return alt.LayerChart(layer=[left, right])

@@ -84,6 +84,7 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_same_model(report),
         *_parity(report),
         *_accuracy(columns),
+        *_agreement(report),
         *contests(columns),
         *_shortfalls(report),
         *measurement_cautions(report),
@@ -121,6 +122,18 @@ def _parity(report: RunReport) -> Iterable[Evidence]:
         )
 
 
+def _agreement(report: RunReport) -> Iterable[Evidence]:
+    rows = [row for row in report.parity if row.stage == "cross-framework" and not row.error]
+    if rows:
+        worst = min(rows, key=lambda row: row.label_agreement)
+        share, total = figures.percent(worst.label_agreement), figures.count(worst.rows, "row")
+        yield Evidence(
+            f"Both servers give the same label to {share} of {total}",
+            "two trainings from the same start",
+            caution=not worst.passed,
+        )
+
+
 def _accuracy(columns: tuple[Side, ...]) -> Iterable[Evidence]:
     found = {side.name: side.training.test_accuracy for side in columns if side.training}
     if len(found) < 2:
@@ -145,9 +158,10 @@ def _shortfalls(report: RunReport) -> Iterable[Evidence]:
 
 def measurement_cautions(report: RunReport) -> Iterable[Evidence]:
     """What a reader must know before quoting a figure."""
-    wrong = [facts for facts in (*report.latency, *report.throughput) if facts.wrong]
+    numbers = [facts.wrong for facts in report.latency]
+    wrong = [number for number in (*numbers, *(f.wrong for f in report.throughput)) if number]
     if wrong:
-        answers = figures.count(sum(facts.wrong for facts in wrong), "wrong answer")
+        answers = figures.count(sum(wrong), "wrong answer")
         voided = figures.count(len(wrong), "measurement")
         yield Evidence(
             f"{voided} voided", f"{answers} under load; no figure is given", caution=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from datetime import UTC, datetime
 
 UNKNOWN = "—"
@@ -87,6 +88,17 @@ def moment(when: datetime) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """``1 check``, ``61 checks``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere without control characters, which would restyle a terminal, are not allowed
+    in XML, and stop the chart renderer's process; line ends stay."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(char) in ("Cc", "Cs") and char != "\n"
+        else char
+        for char in text
+    )
 
 
 def _three_digits(value: float) -> str:

@@ -108,7 +108,9 @@ def _line(rows: list[ParityRow], batches: tuple[str, ...]) -> ParityLine:
 
 
 def tolerance(row: ParityRow) -> str:
-    """``1e-5 + 1e-4 × |reference|``, as in ``models.parity``."""
+    """``1e-5 + 1e-4 × |ref|``, as in ``models.parity``."""
+    if row.atol is None:
+        return "same labels"
     relative = f" + {figures.difference(row.rtol)}\u202f×\u202f|ref|" if row.rtol else ""
     return f"{figures.difference(row.atol)}{relative}"
 

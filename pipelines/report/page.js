@@ -45,6 +45,6 @@
 
   // On paper there is nothing to open.
   addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("details")) details.open = true;
+    for (const details of document.querySelectorAll("section > details")) details.open = true;
   });
 })();

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.facts import RunReport
-from pipelines.report import charts, evidence, figures, matrices, sides
+from pipelines.report import charts, evidence, figures, matrices, sides, speed, timeline
 
 _MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!"}
 
@@ -27,8 +27,8 @@ def render_page(report: RunReport) -> str:
         .get_template("template.html.j2")
         .render(
             report=report,
-            style=Markup(_part("page.css")),  # noqa: S704
-            script=Markup(script),  # noqa: S704
+            style=Markup(_part("page.css")),
+            script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             embedded=_embeddable(report.model_dump_json()),
             verdict=evidence.verdict(report),
@@ -44,7 +44,8 @@ def render_page(report: RunReport) -> str:
             malformed=matrices.malformed_matrix(report),
             confusions=matrices.confusions(report),
             training_charts=charts.training_charts(report),
-            speed_charts=charts.speed_charts(report),
+            timeline=timeline.timeline(report.timings),
+            speed_charts=speed.speed_charts(report),
             footprint_charts=charts.footprint_charts(report),
         )
     )
@@ -78,4 +79,4 @@ def _part(name: str) -> str:
 
 def _embeddable(json: str) -> Markup:
     """JSON that cannot end the script element it stands in."""
-    return Markup(json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
+    return Markup(json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

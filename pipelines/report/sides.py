@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 from pipelines.facts import (
@@ -55,7 +56,7 @@ class Line:
 
 def is_of(server: ServerFacts, text: str) -> bool:
     """Whether ``text`` (``TorchServe`` or ``TorchServe · gRPC``) speaks of this server."""
-    named = text.split(" · ")[0].casefold()
+    named = text.split(" · ", maxsplit=1)[0].casefold()
     name, label = server.name.casefold(), server.label.casefold()
     return bool(named) and (named in (name, label) or label.startswith(named))
 
@@ -74,7 +75,7 @@ def sides(report: RunReport) -> tuple[Side, ...]:
     """The columns: every server in order, then frameworks that were trained but not served."""
     served = [_side(report, server.framework, server) for server in report.servers]
     seen = {side.framework for side in served}
-    known = {facts.framework for facts in (*report.training, *report.artifacts)}
+    known = {facts.framework for facts in report.training} | {a.framework for a in report.artifacts}
     alone = [_side(report, name, None) for name in get_args(FrameworkName) if name in known - seen]
     return tuple(sorted((*served, *alone), key=lambda side: list(FRAMEWORKS).index(side.framework)))
 
@@ -148,23 +149,15 @@ def _memory(side: Side) -> str:
 
 def _speed_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
     for protocol in PROTOCOLS:
-        yield _line(
-            "Latency",
-            f"{protocol} p50/p90/p99, ms",
-            columns,
-            lambda side, p=protocol: _latency(side, p),
-        )
+        label = f"{protocol} p50/p90/p99, ms"
+        yield _line("Latency", label, columns, partial(_latency, protocol=protocol))
     for protocol in PROTOCOLS:
         clients = sorted(
             {key[1] for side in columns for key in side.throughput if key[0] == protocol}
         )
-        if clients:
-            yield _line(
-                "Throughput",
-                f"{protocol} req/s, {'/'.join(map(str, clients))} clients",
-                columns,
-                lambda side, p=protocol, c=clients: _throughput(side, p, c),
-            )
+        label = f"{protocol} req/s, {'/'.join(map(str, clients))} clients"
+        cell = partial(_throughput, protocol=protocol, clients=clients)
+        yield _line("Throughput", label, columns, cell)
 
 
 def _latency(side: Side, protocol: Protocol) -> str:

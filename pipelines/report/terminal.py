@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 from rich import box
@@ -14,6 +13,7 @@ from rich.text import Text
 from pipelines.facts import Check, Outcome, RunReport
 from pipelines.report.contests import Evidence
 from pipelines.report.evidence import checks_in_order, measurement_cautions, verdict
+from pipelines.report.figures import printable
 from pipelines.report.sides import Side, comparison, sides
 
 STYLES = {"good": "bold green", "bad": "bold red", "none": "bold yellow"}
@@ -54,7 +54,7 @@ def _side_by_side(report: RunReport) -> Table:
 
 
 def _heading(side: Side) -> Text:
-    return Text.assemble((side.name, "bold"), "\n", (_clean(side.where), "dim"))
+    return Text.assemble((side.name, "bold"), "\n", (printable(side.where), "dim"))
 
 
 def _caution(caution: Evidence) -> Text:
@@ -82,7 +82,7 @@ def _stage_line(stage: str, checks: list[Check]) -> Text:
     worst = _worst(checks)
     mark, style = MARKS[worst]
     said = ", ".join(f"{number} {word}" for word, number in numbers)
-    return Text.assemble((mark, style), f" {_clean(stage)}: {said}")
+    return Text.assemble((mark, style), f" {printable(stage)}: {said}")
 
 
 def _worst(checks: Iterable[Check]) -> Outcome:
@@ -93,7 +93,9 @@ def _worst(checks: Iterable[Check]) -> Outcome:
 
 def _check_heading(check: Check) -> Text:
     mark, style = MARKS[check.outcome]
-    return Text.assemble((f"{mark} {_clean(check.subject)}", style), f" ({_clean(check.stage)})")
+    return Text.assemble(
+        (f"{mark} {printable(check.subject)}", style), f" ({printable(check.stage)})"
+    )
 
 
 def _check_body(check: Check) -> Text:
@@ -114,11 +116,4 @@ def _print_verdict(report: RunReport, console: Console) -> None:
 
 
 def _plain(text: str, style: str = "") -> Text:
-    return Text(_clean(text), style)
-
-
-def _clean(text: str) -> str:
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) == "Cc" and char != "\n" else char
-        for char in text
-    )
+    return Text(printable(text), style)

@@ -5,31 +5,36 @@ Both clients are safe to use from several threads and keep their connection open
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import grpc
 import httpx
 import numpy as np
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import DecodeError
 
 from models.contract import Contract, Tensors
-from models.errors import NameMismatch, ServerFault, ShapeMismatch
-from models.predictor import UNSTATED, Closing, Signature, StatedTensor
+from models.errors import ServerFault, ShapeMismatch
+from models.predictor import Closing, Signature
 from serving.tfserving.messages import (
     GetModelMetadataRequest,
     PredictionServiceStub,
     PredictRequest,
-    SignatureDefMap,
+    PredictResponse,
 )
-from serving.tfserving.tensor_proto import BY_NUMBER, STRING, from_proto, to_proto
+from serving.tfserving.metadata import SIGNATURE_DEF, signature_in_json, signature_in_message
+from serving.tfserving.tensor_proto import from_proto, to_proto
+from serving.wire.call import WireCall
 from serving.wire.failures import grpc_failure, http_failure, transport_failure
-from serving.wire.rows import decode_json, decode_rows, encode_rows
+from serving.wire.rows import decode_rows, encode_rows
 
 TIMEOUT_SECONDS = 30.0
-SIGNATURE = "serving_default"
-SIGNATURE_DEF = "signature_def"
+
+PREDICT = "tensorflow.serving.PredictionService/Predict"
 
 # Messages of any size, as TF Serving allows; a connection of its own per client, so that sixteen
 # clients are sixteen connections; and never through a proxy, which loopback does not need.
@@ -39,6 +44,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 )
+_JSON = ("Content-Type", "application/json")
 
 
 class RestClient(Closing):
@@ -60,21 +66,18 @@ class RestClient(Closing):
         timeout_seconds: float = TIMEOUT_SECONDS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._base_url = base_url
         self._model_name = model_name
         self._contract = contract
-        self._http = httpx.Client(
-            base_url=base_url, timeout=timeout_seconds, transport=transport, trust_env=False
-        )
+        self._http = httpx.Client(timeout=timeout_seconds, transport=transport, trust_env=False)
 
     def signature(self) -> Signature:
         """What the metadata endpoint says of ``serving_default``."""
-        answer = self._ask("GET", f"{_path(self._model_name)}/metadata")
-        return _signature_in(_read_signatures(answer.content))
+        return signature_in_json(self._ask("GET", f"{self._url()}/metadata"))
 
     def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
         """Answer a batch; see :class:`models.predictor.Predictor`."""
-        path = f"{_path(self._model_name)}:predict"
-        return decode_rows(self._ask("POST", path, encode_rows(inputs)).content, self._contract)
+        return self.read_answer(self._ask("POST", self._predict_url(), encode_rows(inputs)))
 
     def post_raw(self, body: bytes, model_name: str | None = None) -> tuple[int, str]:
         """Send any body to ``:predict``, well-formed or not.
@@ -85,24 +88,44 @@ class RestClient(Closing):
         Raises:
             Unreachable: no answer.
         """
-        answer = self._send("POST", f"{_path(model_name or self._model_name)}:predict", body)
+        answer = self._send("POST", self._predict_url(model_name), body)
         return answer.status_code, answer.text
+
+    def call_for(self, inputs: Tensors) -> WireCall:
+        """The request for these inputs, ready to be sent again and again."""
+        return WireCall("REST", self._predict_url(), "", (_JSON,), encode_rows(inputs))
+
+    def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in a successful answer's body; see :func:`serving.wire.rows.decode_rows`."""
+        return decode_rows(body, self._contract)
+
+    def curl_line(self, inputs: Tensors) -> str:
+        """A command to paste that sends these inputs."""
+        body = encode_rows(inputs).decode()
+        header = ": ".join(_JSON)
+        return shlex.join(["curl", "-sS", "-H", header, "-d", body, self._predict_url()])
 
     def close(self) -> None:
         self._http.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> httpx.Response:
-        answer = self._send(method, path, body)
-        if answer.is_error:
-            raise http_failure(answer.status_code, answer.text)
-        return answer
+    def _url(self, model_name: str | None = None) -> str:
+        return f"{self._base_url}/v1/models/{quote(model_name or self._model_name, safe='')}"
 
-    def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
-        headers = {"Content-Type": "application/json"} if body is not None else None
+    def _predict_url(self, model_name: str | None = None) -> str:
+        return f"{self._url(model_name)}:predict"
+
+    def _ask(self, method: str, url: str, body: bytes | None = None) -> bytes:
+        answer = self._send(method, url, body)
+        if not answer.is_success:
+            raise http_failure(answer.status_code, answer.text)
+        return answer.content
+
+    def _send(self, method: str, url: str, body: bytes | None) -> httpx.Response:
+        headers = None if body is None else dict([_JSON])
         try:
-            return self._http.request(method, path, content=body, headers=headers)
+            return self._http.request(method, url, content=body, headers=headers)
         except httpx.TransportError as error:
-            raise transport_failure(error, f"{self._http.base_url}{path}") from error
+            raise transport_failure(error, url) from error
 
 
 class GrpcClient(Closing):
@@ -111,7 +134,7 @@ class GrpcClient(Closing):
     Args:
         address: ``host:port``.
         model_name: the name under which the model is served.
-        contract: kept for symmetry with :class:`RestClient`; gRPC carries names and dtypes itself.
+        contract: as for :class:`RestClient`; gRPC itself carries names and dtypes.
         timeout_seconds: longest wait for an answer.
     """
 
@@ -122,6 +145,7 @@ class GrpcClient(Closing):
         contract: Contract,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
+        self._address = address
         self._model_name = model_name
         self._contract = contract
         self._timeout_seconds = timeout_seconds
@@ -132,10 +156,7 @@ class GrpcClient(Closing):
         """What GetModelMetadata says of ``serving_default``."""
         request = GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
         request.model_spec.name = self._model_name
-        answer = self._call(self._stub.GetModelMetadata, request)
-        signatures = SignatureDefMap()
-        answer.metadata[SIGNATURE_DEF].Unpack(signatures)
-        return _signature_in(signatures)
+        return signature_in_message(self._call(self._stub.GetModelMetadata, request))
 
     def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
         """Answer a batch; see :class:`models.predictor.Predictor`."""
@@ -149,12 +170,36 @@ class GrpcClient(Closing):
         Raises:
             RequestError: the server refused them, or gave no answer.
         """
-        request = PredictRequest()
-        request.model_spec.name = model_name or self._model_name
-        for name, array in tensors.items():
-            request.inputs[name].CopyFrom(to_proto(np.asarray(array)))
-        answer = self._call(self._stub.Predict, request)
-        return {name: _read_output(name, proto) for name, proto in answer.outputs.items()}
+        request = _request(model_name or self._model_name, tensors)
+        return _outputs_in(self._call(self._stub.Predict, request))
+
+    def call_for(self, inputs: Tensors) -> WireCall:
+        """The request for these inputs, ready to be sent again and again."""
+        body = _request(self._model_name, inputs).SerializeToString()
+        return WireCall("gRPC", self._address, f"/{PREDICT}", (), body)
+
+    def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in a serialised PredictResponse.
+
+        Raises:
+            ServerFault: it is none.
+        """
+        try:
+            return _outputs_in(PredictResponse.FromString(body))
+        except DecodeError as error:
+            raise ServerFault(f"The answer is no PredictResponse: {body[:100]!r}") from error
+
+    def grpcurl_line(self, inputs: Tensors) -> str:
+        """A command to paste that sends these inputs.
+
+        TF Serving has no reflection, so the interface is read from a file of ours.
+        """
+        request = _request(self._model_name, inputs, as_content=False)
+        folder = str(Path(__file__).parent)
+        words = ["grpcurl", "-plaintext", "-import-path", folder, "-proto", "prediction.proto"]
+        return shlex.join(
+            [*words, "-d", MessageToJson(request, indent=None), self._address, PREDICT]
+        )
 
     def close(self) -> None:
         self._channel.close()
@@ -166,8 +211,16 @@ class GrpcClient(Closing):
             raise grpc_failure(error) from error
 
 
-def _path(model_name: str) -> str:
-    return f"/v1/models/{quote(model_name, safe='')}"
+def _request(model_name: str, tensors: Mapping[str, np.ndarray], as_content: bool = True) -> Any:
+    request = PredictRequest()
+    request.model_spec.name = model_name
+    for name, array in tensors.items():
+        request.inputs[name].CopyFrom(to_proto(np.asarray(array), as_content))
+    return request
+
+
+def _outputs_in(response: Any) -> dict[str, np.ndarray]:
+    return {name: _read_output(name, proto) for name, proto in response.outputs.items()}
 
 
 def _read_output(name: str, proto: Any) -> np.ndarray:
@@ -175,35 +228,3 @@ def _read_output(name: str, proto: Any) -> np.ndarray:
         return from_proto(proto)
     except ValueError as error:
         raise ShapeMismatch(f"{name} cannot be read: {error}.") from error
-
-
-def _read_signatures(body: bytes) -> Any:
-    try:
-        return ParseDict(
-            decode_json(body)["metadata"][SIGNATURE_DEF],
-            SignatureDefMap(),
-            ignore_unknown_fields=True,
-        )
-    except (ValueError, KeyError, TypeError, ParseError) as error:
-        raise ServerFault(f"The metadata cannot be read: {body[:200]!r}") from error
-
-
-def _signature_in(signatures: Any) -> Signature:
-    if SIGNATURE not in signatures.signature_def:
-        raise NameMismatch(
-            f"The model has no signature {SIGNATURE!r}, only {sorted(signatures.signature_def)}."
-        )
-    definition = signatures.signature_def[SIGNATURE]
-    return Signature(_stated(definition.inputs), _stated(definition.outputs))
-
-
-def _stated(tensors: Any) -> tuple[StatedTensor, ...]:
-    return tuple(_state(name, tensors[name]) for name in sorted(tensors))
-
-
-def _state(name: str, info: Any) -> StatedTensor:
-    kind = BY_NUMBER.get(info.dtype)
-    dtype = UNSTATED if kind is None else "str" if kind is STRING else kind.dtype.name
-    shape = info.tensor_shape
-    sizes = None if shape.unknown_rank else tuple(each.size for each in shape.dim[1:])
-    return StatedTensor(name, dtype, sizes)

@@ -19,9 +19,10 @@ from safetensors.numpy import save as save_safetensors
 from models.contract import Contract, Tensors
 from models.errors import BadRequest, RequestError, ServerFault, Unreachable
 from models.predictor import Closing, Signature, StatedTensor
-from serving.torchserve.inference_pb2 import PredictionsRequest
+from serving.torchserve.inference_pb2 import PredictionResponse, PredictionsRequest
 from serving.torchserve.inference_pb2_grpc import InferenceAPIsServiceStub
 from serving.torchserve.tokens import Tokens
+from serving.wire.call import WireCall
 from serving.wire.rows import decode_rows, encode_rows
 
 TIMEOUT_SECONDS = 30.0
@@ -34,6 +35,7 @@ SERVER_FAULTS = frozenset(
     }
 )
 NO_ANSWER = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+METHOD = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
 TORCHSERVES_OWN = "org.pytorch.serve."
 """In every error that TorchServe itself reports: it appends the name of its Java exception."""
 ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
@@ -80,6 +82,16 @@ class RestClient(Closing):
         if answer.is_error:
             raise _http_error(answer)
         return decode_rows(answer.content, self._contract)
+
+    def call_for(self, inputs: Tensors) -> WireCall:
+        """The request that ``predict`` would send, as bytes; its token lasts up to an hour."""
+        headers = {**self._tokens.headers("inference"), "Content-Type": "application/json"}
+        url = f"{self._base_url}/predictions/{self._model_name}"
+        return WireCall("REST", url, "", tuple(headers.items()), encode_rows(inputs))
+
+    def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in an answer's bytes."""
+        return decode_rows(body, self._contract)
 
     def post_raw(self, body: bytes, model_name: str | None = None) -> tuple[int, str]:
         """Send any body, well-formed or not.
@@ -191,6 +203,22 @@ class GrpcClient(Closing):
             raise _grpc_error(error) from error
         return bytes(answer.prediction)
 
+    def call_for(self, inputs: Tensors) -> WireCall:
+        """The request that ``predict`` would send, as bytes; its token lasts up to an hour."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        parts = {"safetensors": save_safetensors(arrays)}
+        request = PredictionsRequest(model_name=self._model_name, input=parts)
+        metadata = self._tokens.metadata("inference")
+        return WireCall("gRPC", self._address, METHOD, metadata, request.SerializeToString())
+
+    def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in an answer's bytes."""
+        answer = bytes(PredictionResponse.FromString(body).prediction)
+        try:
+            return load_safetensors(answer)
+        except SafetensorError as error:
+            raise _error_in(answer) from error
+
     def grpcurl_line(self, inputs: Tensors) -> str:
         """A command to paste that sends these inputs as JSON; the token is read from its file."""
         header = shlex.quote(str(self._tokens.header_file("inference")))
@@ -206,7 +234,7 @@ class GrpcClient(Closing):
         ]
         words += [
             self._address,
-            "org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions",
+            METHOD.removeprefix("/"),
         ]
         return f'grpcurl -plaintext -H "$(cat {header})" {shlex.join(words)}'
 
@@ -271,4 +299,4 @@ def _words(body: bytes) -> str:
 
 
 def _no_answer(url: str, error: httpx.TransportError) -> Unreachable:
-    return Unreachable(f"{url}: {error or type(error).__name__}.")
+    return Unreachable(f"{url}: {str(error) or type(error).__name__}.")

@@ -12,8 +12,15 @@ from models.errors import TwinServeError
 from serving.server import Probe, Readiness
 from serving.torchserve.tokens import Tokens
 
-DEATHS = ("Backend worker process died.", "Load model failed:", "Auto recovery failed again")
-"""What a worker says of a Python error, and the front end of a worker that is just gone."""
+FAILED = "Failed to load model"
+DEATHS = (
+    FAILED,
+    "Backend worker process died.",
+    "Load model failed:",
+    "Auto recovery failed again",
+)
+"""What a worker says of a Python error, and the front end of a worker that is just gone. The last
+words of a dying worker can be lost, so any one of these is enough."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,6 @@ def load_failure(model_log: Path) -> str:
     said = [line.partition(" - ")[2] or line for line in lines]
     if not any(line.startswith(DEATHS) for line in said):
         return ""
-    reasons = [line for line in said if line.startswith("Failed to load model")]
+    reasons = [line for line in said if line.startswith(FAILED)]
     errors = [line for line in said if re.match(r"[\w.]*(Error|Exception): ", line)]
     return (reasons or errors or ["the worker process died while it loaded the model"])[0]

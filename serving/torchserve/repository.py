@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from models.contract import Contract
-from models.errors import ArtifactError, ArtifactMissing, StorageError
+from models.errors import ArtifactCorrupt, ArtifactError, ArtifactMissing, StorageError
 
 HANDLER = Path(__file__).with_name("handler.py")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can state
@@ -77,6 +79,8 @@ def publish(mar: Path, store: Path, model_name: str, version: str) -> Path:
 
     Raises:
         ArtifactMissing: there is no such archive.
+        ArtifactCorrupt: it is cut off or damaged. TorchServe would take it for a folder and complain
+            of a module without a name.
         ArtifactError: the version is not a whole number.
         StorageError: the store cannot be written.
     """
@@ -84,14 +88,16 @@ def publish(mar: Path, store: Path, model_name: str, version: str) -> Path:
         raise ArtifactMissing(f"There is no archive {mar}.", "Run the export first.")
     if not re.fullmatch(r"\d+", version):
         raise ArtifactError(f"A model version must be a whole number, not {version!r}.")
+    _check_whole(mar)
     target = store / f"{model_name}-{version}.mar"
     beside = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         store.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(mar.read_bytes())
+        shutil.copyfile(mar, beside)
         beside.replace(target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise _not_written(target, error) from error
     return target
 
@@ -111,6 +117,17 @@ def newest(store: Path, model_name: str) -> Path:
             f"The model store {store} holds no archive of {model_name!r}.", "Run the export first."
         )
     return versions[max(versions)]
+
+
+def _check_whole(mar: Path) -> None:
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            archive.getinfo(MANIFEST)
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ArtifactCorrupt(f"{mar} is no .mar archive: {error}.", "Export again.") from error
+    if damaged:
+        raise ArtifactCorrupt(f"{damaged} in {mar} is damaged.", "Export again.")
 
 
 def _lay_out(

@@ -54,7 +54,9 @@ def write_saved_model(network: keras.Model, contract: Contract, folder: Path) ->
         for spec in contract.inputs
     }
     module = tf.Module()
-    module.weights = network.variables
+    # The TensorFlow variables, not Keras' wrappers: Keras gives those back as copies when the module is
+    # saved, and a server that runs the graph in a session would fill the copies and find the rest empty.
+    module.weights = [variable.value for variable in network.variables]
     concrete = tf.function(serve).get_concrete_function(**specs)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
 

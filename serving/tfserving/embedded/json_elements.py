@@ -18,6 +18,8 @@ from serving.tfserving.embedded.signature import Port
 from serving.tfserving.embedded.status import StatusError, invalid
 
 _EXCERPT_BYTES = 256
+_MAX_RANK = 64
+"""numpy's limit; TensorFlow's own is 254."""
 _TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String"}
 
 
@@ -29,13 +31,16 @@ def read_by_element(value: Any, port: Port) -> np.ndarray:
     """
     if port.kind is None:
         raise invalid(f'Input "{port.name}" is of a type that JSON cannot carry')
-    reader = _Reader(port, _shape_of(value), _READERS[port.kind.dtype.kind])
+    shape = _shape_of(value)
+    if len(shape) > _MAX_RANK:
+        raise invalid(f'Input "{port.name}" has rank {len(shape)}; at most {_MAX_RANK} is possible')
+    reader = _Reader(port, shape, _READERS[port.kind.dtype.kind])
     reader.collect(value)
     try:
         array = np.array(reader.elements, port.kind.dtype)
     except OverflowError as error:
         raise invalid(f'Input "{port.name}": {error} for type {port.kind.name}') from error
-    return array.reshape(reader.shape)
+    return array.reshape(shape)
 
 
 def is_base64(value: Any) -> bool:
@@ -45,7 +50,10 @@ def is_base64(value: Any) -> bool:
 
 def excerpt(value: Any) -> str:
     """A JSON value for an error message, cut."""
-    return orjson.dumps(value)[:_EXCERPT_BYTES].decode(errors="ignore")
+    try:
+        return orjson.dumps(value)[:_EXCERPT_BYTES].decode(errors="ignore")
+    except orjson.JSONEncodeError:
+        return "(nested too deeply to be shown)"
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:

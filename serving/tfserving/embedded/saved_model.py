@@ -165,4 +165,9 @@ def _warm_up(servable: Servable) -> None:
         try:
             servable.run(signature, ready)
         except StatusError as error:
-            log.warning("%s version %d: warming up: %s", servable.name, servable.version, error)
+            log.warning(
+                "%s version %d is loaded but cannot answer a row of zeros: %s",
+                servable.name,
+                servable.version,
+                error,
+            )

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 import uvloop
@@ -78,7 +78,7 @@ async def _serve(models: Models, flags: Flags) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _grpc_front(models: Models, desk: Desk, flags: Flags):  # type: ignore[no-untyped-def]
+async def _grpc_front(models: Models, desk: Desk, flags: Flags) -> AsyncIterator[None]:
     server = make_grpc_server(models, desk, flags.enable_serialization_as_tensor_content)
     try:
         server.add_insecure_port(f"{HOST}:{flags.port}")
@@ -87,13 +87,13 @@ async def _grpc_front(models: Models, desk: Desk, flags: Flags):  # type: ignore
     await server.start()
     log.info("gRPC at %s:%d", HOST, flags.port)
     try:
-        yield server
+        yield
     finally:
         await server.stop(GRACE_SECONDS)
 
 
 @contextlib.asynccontextmanager
-async def _rest_front(models: Models, desk: Desk, flags: Flags):  # type: ignore[no-untyped-def]
+async def _rest_front(models: Models, desk: Desk, flags: Flags) -> AsyncIterator[None]:
     timeout = flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None
     server = HttpServer(
         uvicorn.Config(
@@ -110,7 +110,7 @@ async def _rest_front(models: Models, desk: Desk, flags: Flags):  # type: ignore
     serving = asyncio.create_task(server.serve([_listen(flags.rest_api_port)]))
     log.info("REST at http://%s:%d/v1/models/%s", HOST, flags.rest_api_port, flags.model_name)
     try:
-        yield server
+        yield
     finally:
         server.should_exit = True
         await serving

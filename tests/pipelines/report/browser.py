@@ -21,7 +21,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-extensions", "--no-first-run", "--remote-debugging-port=0",
+    "--disable-extensions", "--disable-breakpad", "--no-first-run", "--remote-debugging-port=0",
 )  # fmt: skip
 PORT_FILE = "DevToolsActivePort"
 

@@ -47,7 +47,7 @@ def test_failures_and_shortfalls_are_told_in_full(make: Make) -> None:
             assert f"{check.subject} ({check.stage})" in text
             assert f"{check.question} found {check.figure}" in text
             assert check.detail in text
-    assert "✕ Not released: 13 of 69 checks failed" in text
+    assert f"✕ Not released: 13 of {len(report.checks)} checks failed" in text
 
 
 def test_voided_figures_are_not_printed(make: Make) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models.contract import Contract, TensorSpec
 from serving.process import ProcessServer
+from serving.server import ServerSpec
 from serving.tfserving import spec as spec_module
 from serving.tfserving.client import GrpcClient, RestClient
 from serving.tfserving.repository import publish
-from serving.tfserving.spec import tfserving_spec
 
 MODEL = "digits"
 WRITER = Path(__file__).with_name("saved_model_writer.py")
@@ -57,21 +58,28 @@ def reference(written: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+SpecMaker = Callable[..., ServerSpec]
+
+
 @pytest.fixture(scope="session")
-def embedded_only() -> Iterator[None]:
-    """The embedded server even where TF Serving is installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spec_module, "PROGRAM", "no-such-model-server")
-        yield
+def embedded_spec() -> SpecMaker:
+    """``tfserving_spec``, for the embedded server even where TF Serving is installed."""
+
+    def make(*arguments: Any) -> ServerSpec:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(spec_module, "PROGRAM", "no-such-model-server")
+            return spec_module.tfserving_spec(*arguments)
+
+    return make
 
 
 @pytest.fixture(scope="session")
 def server(
-    saved_model: Path, tmp_path_factory: pytest.TempPathFactory, embedded_only: None
+    saved_model: Path, tmp_path_factory: pytest.TempPathFactory, embedded_spec: SpecMaker
 ) -> Iterator[ProcessServer]:
     folder = tmp_path_factory.mktemp("served")
     publish(saved_model, folder / "repository", 3)
-    running = ProcessServer(tfserving_spec(MODEL, folder / "repository", folder / "work"))
+    running = ProcessServer(embedded_spec(MODEL, folder / "repository", folder / "work"))
     running.start()
     try:
         running.wait_ready(60)

@@ -21,6 +21,7 @@ from models.contract import Contract
 from models.errors import BadRequest, PortInUse, RequestError, ServerDied, ServerNotReady
 from models.predictor import Predictor, check_signature, predict_in_batches
 from serving.process import ProcessServer, free_ports
+from serving.server import ServerSpec
 from serving.tfserving.client import GrpcClient, RestClient
 from serving.tfserving.messages import (
     GetModelStatusRequest,
@@ -29,7 +30,6 @@ from serving.tfserving.messages import (
     PredictRequest,
 )
 from serving.tfserving.repository import publish
-from serving.tfserving.spec import tfserving_spec
 from serving.tfserving.tensor_proto import from_proto, to_proto
 from serving.wire.rows import encode_rows
 
@@ -69,6 +69,20 @@ def test_both_protocols_give_the_same_bits(
     over_rest, over_grpc = rest.predict(inputs), grpc_client.predict(inputs)
     for name, array in over_grpc.items():
         np.testing.assert_array_equal(over_rest[name], array)
+
+
+def test_a_ready_call_is_answered(
+    server: ProcessServer, rest: RestClient, grpc_client: GrpcClient, reference: Reference
+) -> None:
+    inputs = {"image": reference["image"][:2]}
+    call = rest.call_for(inputs)
+    with httpx.Client(trust_env=False) as http:
+        over_rest = http.post(call.target, content=call.body, headers=dict(call.headers)).content
+    call = grpc_client.call_for(inputs)
+    with grpc.insecure_channel(call.target) as channel:
+        over_grpc = channel.unary_unary(call.method)(call.body, timeout=10)
+    for answers in (rest.read_answer(over_rest), grpc_client.read_answer(over_grpc)):
+        np.testing.assert_allclose(answers["logits"], reference["logits"][:2], atol=1e-5)
 
 
 def test_metadata_is_the_contract(client: Predictor, contract: Contract) -> None:
@@ -168,7 +182,8 @@ class TestRest:
             ('{"signature_name": 1}', "'signature_name' key must be a string value."),
             ('{"signature_name": "x", "instances": [1]}', 'name: "x" not found in signature def'),
             ("[" * 100_000, "JSON Parse error"),
-            ('{"instances": ' + "[" * 900 + "]" * 900 + "}", "has shape"),
+            ('{"instances": ' + "[" * 900 + "]" * 900 + "}", "has rank 899"),
+            ('{"inputs": 1, "instances": ' + "[" * 900 + "]" * 900 + "}", "only one of"),
         ],
     )
     def test_refusals_name_the_problem(self, rest: RestClient, body: str, words: str) -> None:
@@ -336,11 +351,11 @@ class TestLife:
         return tmp_path / "repository"
 
     @pytest.fixture
-    def start(self, tmp_path: Path, embedded_only: None) -> Any:
+    def start(self, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]) -> Any:
         started: list[ProcessServer] = []
 
         def start(repository: Path, **ports: int) -> ProcessServer:
-            server = ProcessServer(tfserving_spec(MODEL, repository, tmp_path / "work", ports))
+            server = ProcessServer(embedded_spec(MODEL, repository, tmp_path / "work", ports))
             started.append(server)
             server.start()
             return server
@@ -349,15 +364,40 @@ class TestLife:
         for server in started:
             server.stop()
 
-    def test_sigterm_ends_it_with_zero(self, start: Any, repository: Path) -> None:
+    def test_sigterm_ends_it_with_zero(
+        self, start: Any, repository: Path, contract: Contract, reference: Reference
+    ) -> None:
         server = start(repository)
         server.wait_ready(60)
         process = psutil.Process(server.pid)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        with (
+            RestClient(server.spec.url("rest"), MODEL, contract) as rest,
+            GrpcClient(server.spec.address("grpc"), MODEL, contract) as over_grpc,
+        ):  # connections that are kept open do not hold it up
+            assert_answers(rest, reference)
+            assert_answers(over_grpc, reference)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
         assert "Stopping" in server.log_tail()
         with pytest.raises(ServerDied):
             server.wait_ready(1)
+
+    def test_sigterm_lets_a_request_finish(
+        self, start: Any, repository: Path, contract: Contract, reference: Reference
+    ) -> None:
+        server = start(repository)
+        server.wait_ready(60)
+        image = np.tile(reference["image"], (1000, 1, 1, 1))
+        with (
+            RestClient(server.spec.url("rest"), MODEL, contract) as rest,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            cpu_before = server.cpu_seconds()
+            answer = thread.submit(rest.predict, {"image": image})
+            while server.cpu_seconds() < cpu_before + 0.05 and not answer.done():
+                pass  # until the server is at work on it
+            psutil.Process(server.pid).send_signal(signal.SIGTERM)
+            assert answer.result()["logits"].shape == (len(image), 10)
 
     def test_log_and_label_say_embedded(self, server: ProcessServer) -> None:
         first = server.log_path.read_text().splitlines()[0]
@@ -381,7 +421,8 @@ class TestLife:
             for connection in psutil.Process(server.pid).net_connections("inet")
             if connection.status == psutil.CONN_LISTEN
         ]
-        assert {address.ip for address in listening} == {"127.0.0.1"}
+        addresses = {address.ip.removeprefix("::ffff:") for address in listening}
+        assert addresses == {"127.0.0.1"}
         assert {address.port for address in listening} == set(server.spec.ports.values())
 
     def test_a_taken_port_is_named_before_the_start(self, start: Any, repository: Path) -> None:
@@ -393,13 +434,17 @@ class TestLife:
 
     @pytest.mark.parametrize("purpose", ["grpc", "rest"])
     def test_a_port_taken_since_ends_the_server(
-        self, repository: Path, tmp_path: Path, embedded_only: None, purpose: str
+        self,
+        repository: Path,
+        tmp_path: Path,
+        embedded_spec: Callable[..., ServerSpec],
+        purpose: str,
     ) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             taken = other.getsockname()[1]
-            spec = tfserving_spec(MODEL, repository, tmp_path, {purpose: taken})
+            spec = embedded_spec(MODEL, repository, tmp_path, {purpose: taken})
             done = run(spec.command, dict(spec.environment))
         assert done.returncode == 255
         assert f"Port {taken} on 127.0.0.1 is taken" in done.stderr

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from models.errors import ArtifactError, ArtifactMissing, StorageError
+from models.errors import ArtifactCorrupt, ArtifactError, ArtifactMissing, StorageError
 from serving.torchserve.repository import newest, pack, publish
 
 
@@ -19,6 +19,11 @@ def script(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(b"a scripted module")
     return path
+
+
+@pytest.fixture
+def mar(script, images_contract, tmp_path):
+    return pack(script, images_contract, "images", "1", tmp_path / "packed" / "images.mar")
 
 
 def test_an_archive_holds_script_handler_and_contract(script, images_contract, tmp_path):
@@ -54,7 +59,7 @@ def test_packing_leaves_the_root_logger_alone(script, images_contract, tmp_path)
 
 
 def test_a_missing_script_is_named(images_contract, tmp_path):
-    with pytest.raises(ArtifactMissing, match="absent.pt"):
+    with pytest.raises(ArtifactMissing, match=r"absent\.pt"):
         pack(tmp_path / "absent.pt", images_contract, "images", "1", tmp_path / "a.mar")
 
 
@@ -64,36 +69,48 @@ def test_a_name_that_the_archiver_refuses_is_told_in_its_words(script, images_co
     assert not (tmp_path / "a.mar").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_a_storage_error(script, images_contract, tmp_path):
+def test_an_unwritable_folder_is_a_storage_error(script, mar, images_contract, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         pack(script, images_contract, "images", "1", tmp_path / "file" / "a.mar")
     with pytest.raises(StorageError, match="cannot be written"):
-        publish(script, tmp_path / "file", "images", "1")
+        publish(mar, tmp_path / "file", "images", "1")
 
 
-def test_the_highest_version_of_exactly_that_model_is_served(script, tmp_path):
+def test_the_highest_version_of_exactly_that_model_is_served(mar, tmp_path):
     store = tmp_path / "store"
     for name, version in (("images", "9"), ("images", "10"), ("images-big", "11"), ("image", "12")):
-        publish(script, store, name, version)
+        publish(mar, store, name, version)
     assert newest(store, "images") == store / "images-10.mar"
     assert sorted(path.suffix for path in store.iterdir()) == [".mar"] * 4
 
 
-def test_publishing_again_replaces_the_archive(script, tmp_path):
-    publish(script, tmp_path / "store", "images", "1")
-    script.write_bytes(b"another")
-    target = publish(script, tmp_path / "store", "images", "1")
-    assert target.read_bytes() == b"another"
+def test_publishing_again_replaces_the_archive(mar, mixed_contract, script, tmp_path):
+    publish(mar, tmp_path / "store", "images", "1")
+    other = pack(script, mixed_contract, "images", "1", tmp_path / "other.mar")
+    target = publish(other, tmp_path / "store", "images", "1")
+    assert target.read_bytes() == other.read_bytes() != mar.read_bytes()
 
 
-def test_what_cannot_be_published_is_named(script, tmp_path):
-    with pytest.raises(ArtifactMissing, match="absent.mar"):
+def test_what_cannot_be_published_is_named(mar, tmp_path):
+    with pytest.raises(ArtifactMissing, match=r"absent\.mar"):
         publish(tmp_path / "absent.mar", tmp_path, "images", "1")
     with pytest.raises(ArtifactError, match="'latest'"):
-        publish(script, tmp_path, "images", "latest")
+        publish(mar, tmp_path, "images", "latest")
     with pytest.raises(ArtifactMissing, match="'images'"):
-        newest(tmp_path, "images")
+        newest(tmp_path / "store", "images")
+
+
+def test_a_damaged_archive_is_not_published(mar, tmp_path):
+    whole = mar.read_bytes()
+    flipped = whole.replace(b"a scripted", b"a swindled")
+    damages = {"cut": whole[:-100], "text": b"no archive", "flipped": flipped}
+    for name, content in damages.items():
+        damaged = tmp_path / f"{name}.mar"
+        damaged.write_bytes(content)
+        with pytest.raises(ArtifactCorrupt, match=name):
+            publish(damaged, tmp_path / "store", "images", "1")
+    assert not (tmp_path / "store").exists()
 
 
 def test_no_framework_is_imported_for_clients_specs_and_archives():

@@ -180,6 +180,9 @@ DIED = """\
 2025-01-31T12:00:00,000 [INFO ] W-9000-images_1-stdout MODEL_LOG - ImportError: no module x
 2025-01-31T12:00:00,000 [INFO ] W-9000-images_1-stdout MODEL_LOG - Backend worker process died.
 """
+CUT = (
+    "2025-01-31T12:00:00,000 [INFO ] W-9000 MODEL_LOG - Failed to load model images, exception y\n"
+)
 GONE = (
     "2025-01-31T12:00:00,000 [WARN ] W-9000 BatchAggregator - Load model failed: images, error: x\n"
 )
@@ -192,6 +195,7 @@ GONE = (
         (200, WORKERS["READY"], DIED, Readiness.READY, "READY"),
         (200, WORKERS["UNLOADING"], "", Readiness.NOT_YET, "UNLOADING"),
         (200, WORKERS["UNLOADING"], DIED, Readiness.NEVER, "ImportError: no module x"),
+        (200, WORKERS["UNLOADING"], CUT, Readiness.NEVER, "images, exception y"),
         (200, WORKERS["UNLOADING"], GONE, Readiness.NEVER, "process died"),
         (200, [{"workers": []}], "", Readiness.NOT_YET, "none"),
         (400, {"message": "InvalidKeyException"}, DIED, Readiness.NOT_YET, "InvalidKeyException"),

@@ -44,7 +44,7 @@ class Renewing:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         renewed = {request.url.params["type"]: f"renewed-{len(self.requests)}"}
-        text = key_file(**renewed, expires=NOW + 2 * HOUR)
+        text = key_file(**renewed, expires=NOW + 9 * HOUR)
         (self.folder / "key_file.json").write_text(text)
         return httpx.Response(200)
 
@@ -113,7 +113,7 @@ def test_a_file_caught_half_written_keeps_the_keys_read_before(folder):
 def test_without_keys_the_server_is_not_ready(tmp_path, text):
     if text is not None:
         (tmp_path / "key_file.json").write_text(text)
-    with pytest.raises(ServerNotReady, match="key_file.json"):
+    with pytest.raises(ServerNotReady, match=r"key_file\.json"):
         tokens(tmp_path).token("inference")
 
 

@@ -1,0 +1,254 @@
+"""``python -m pipelines``: one subcommand a stage, and the whole run as a Prefect flow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.errors import ChecksFailed
+from pipelines import terminal
+from pipelines.settings import read_settings
+from pipelines.workspace import Workspace
+
+# Every stage is imported when it is asked for: `--help` must not wait for Prefect, gRPC and the rest.
+
+app = typer.Typer(
+    help="One model, two frameworks, two servers, one verdict.\n\n"
+    "Each subcommand is one stage, usable alone on what the earlier ones left; `demo` runs all of them as a "
+    "Prefect flow. Settings are environment variables: see `settings`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+
+STAGES, SERVERS, MORE = "Stages, in their order", "Live servers", "More"
+
+CaseName = Annotated[
+    str, typer.Option("--case", help="A folder of models/cases, or of TWINSERVE_CASES_PATH.")
+]
+Version = Annotated[
+    int | None,
+    typer.Option("--version", min=1, help="A version's number; if left out, the latest."),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Make it anew, also what is complete and unchanged.")
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the case's own.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the case's own.")]
+LearningRate = Annotated[float | None, typer.Option(help="Instead of the case's own.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the case's own.")]
+
+
+@app.callback()
+def start(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show stack traces, and Prefect's own lines.")
+    ] = False,
+) -> None:
+    terminal.start(out, verbose)
+
+
+@app.command()
+def demo(
+    case: CaseName = "digits",
+    fresh: Fresh = False,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure again, also where nothing has changed.")
+    ] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+) -> None:
+    """All stages, as the Prefect flow `side-by-side`."""
+    from pipelines.prefect_home import prepare_prefect
+    from pipelines.report.terminal import print_report
+
+    settings = read_settings()
+    # Says what is wrong with a case before Prefect takes its seconds to start.
+    Workspace.open(case, settings)
+    prepare_prefect(settings, terminal.is_verbose())
+    from pipelines.conclude import read_report
+    from pipelines.flow import Hyperparameters, side_by_side
+
+    changes = Hyperparameters(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    try:
+        page = side_by_side(case, changes, fresh, remeasure)
+    except ChecksFailed as error:
+        if error.report:
+            print_report(read_report(Path(error.report)), out)
+        raise
+    print_report(read_report(Path(page)), out)
+    out.print(f"\nReport: {page}", soft_wrap=True, highlight=False)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(
+    case: CaseName = "digits",
+    fresh: Fresh = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+) -> None:
+    """Train both frameworks from the same weights on the same batches."""
+    from pipelines.alone import train_alone
+
+    space = _training_space(case, fresh, epochs, batch_size, learning_rate, seed)
+    _, facts = train_alone(space)
+    terminal.print_trainings(out, facts.trainings)
+    terminal.print_checks(out, facts.same_model.checks)
+
+
+@app.command(rich_help_panel=STAGES)
+def export(
+    case: CaseName = "digits",
+    fresh: Fresh = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+) -> None:
+    """Export what `train` left to a numbered version; give both the same hyper-parameters."""
+    from pipelines.alone import export_alone
+
+    space = _training_space(case, fresh, epochs, batch_size, learning_rate, seed)
+    terminal.print_artifacts(out, export_alone(space))
+
+
+@app.command(rich_help_panel=STAGES)
+def verify(case: CaseName = "digits", version: Version = None) -> None:
+    """Open every exported file in a new process and compare it with its model in memory."""
+    from pipelines.alone import verify_alone
+
+    space = Workspace.open(case, read_settings())
+    terminal.print_checks(out, verify_alone(space, space.manifest(version)).checks)
+
+
+@app.command(rich_help_panel=STAGES)
+def check(case: CaseName = "digits", version: Version = None) -> None:
+    """Start both servers and compare every answer, over both protocols, with the model in memory."""
+    from pipelines.alone import check_alone
+
+    space = Workspace.open(case, read_settings())
+    terminal.print_checks(out, check_alone(space, space.manifest(version)).checks)
+
+
+@app.command(rich_help_panel=STAGES)
+def measure(case: CaseName = "digits", version: Version = None) -> None:
+    """Start both servers and measure readiness, memory, latency and throughput."""
+    from pipelines.alone import measure_alone
+    from pipelines.measure import judge_measurements
+
+    space = Workspace.open(case, read_settings())
+    found = measure_alone(space, space.manifest(version))
+    terminal.print_measurements(out, found)
+    terminal.print_checks(out, judge_measurements(found))
+
+
+@app.command(rich_help_panel=STAGES)
+def report(case: CaseName = "digits", version: Version = None) -> None:
+    """Write the report from what the stages have found."""
+    from pipelines.alone import report_alone
+    from pipelines.report.terminal import print_report
+
+    space = Workspace.open(case, read_settings())
+    found, page = report_alone(space, space.manifest(version))
+    print_report(found, out)
+    out.print(f"\nReport: {page}", soft_wrap=True, highlight=False)
+
+
+@app.command(rich_help_panel=SERVERS)
+def serve(case: CaseName = "digits", version: Version = None) -> None:
+    """Start both servers, print how to ask them, and leave them running; `stop` ends them."""
+    from pipelines.invitation import print_invitation
+    from pipelines.serve import start_servers
+
+    space = Workspace.open(case, read_settings())
+    manifest = space.manifest(version)
+    started = start_servers(space, manifest, keep=True)
+    print_invitation(space, manifest, [server.spec for server in started.servers], out)
+
+
+@app.command(rich_help_panel=SERVERS)
+def query(
+    case: CaseName = "digits",
+    row: Annotated[int, typer.Option(min=0, help="A row of the test split.")] = 0,
+) -> None:
+    """Send one row to the servers that `serve` left running; show the answers side by side."""
+    from pipelines.query import query_servers
+
+    query_servers(Workspace.open(case, read_settings()), row, out)
+
+
+@app.command(rich_help_panel=SERVERS)
+def stop() -> None:
+    """Stop what `serve` started, and what a killed run left behind."""
+    from pipelines.serve import stop_all
+
+    stopped = stop_all(read_settings().records)
+    for line in stopped:
+        out.print(f"Stopped {line}", highlight=False)
+    if not stopped:
+        out.print("Nothing of ours was running.")
+
+
+@app.command(rich_help_panel=MORE)
+def deployments() -> None:
+    """Offer the flow of every case to a running Prefect server, until Ctrl-C."""
+    from pipelines.prefect_home import serve_deployments
+
+    serve_deployments(read_settings())
+
+
+@app.command(rich_help_panel=MORE)
+def prefect(port: Annotated[int, typer.Option(min=1, max=65535)] = 4200) -> None:
+    """Start Prefect's server and UI on loopback, until Ctrl-C."""
+    from pipelines.prefect_home import run_server
+
+    run_server(read_settings(), port)
+
+
+@app.command(rich_help_panel=MORE)
+def cases() -> None:
+    """List the cases."""
+    from models.case import case_names
+
+    settings = read_settings()
+    for name in case_names(settings.case_folders):
+        out.print(f"{name}: {Workspace.open(name, settings).case.title}", highlight=False)
+
+
+@app.command(rich_help_panel=MORE)
+def settings() -> None:
+    """List every setting with its value and meaning."""
+    terminal.print_settings(out, read_settings())
+
+
+def _training_space(
+    case: str,
+    fresh: bool,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    seed: int | None,
+) -> Workspace:
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    return Workspace.open(case, read_settings(), changes, fresh)
+
+
+if __name__ == "__main__":
+    sys.exit(terminal.run(lambda: app(standalone_mode=False)))

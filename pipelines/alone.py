@@ -1,0 +1,127 @@
+"""Stages on their own, on what the earlier ones left: what the command line does without Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from models.artifact import Manifest
+from models.errors import ArtifactMissing
+from pipelines.check import check_across, check_server
+from pipelines.conclude import conclude, keep, publish_report, recall
+from pipelines.data import prepare_data
+from pipelines.export import assemble_version, check_artifacts, export_framework
+from pipelines.facts import (
+    DataFacts,
+    Findings,
+    FrameworkName,
+    Measurements,
+    RunReport,
+    Timings,
+    Trainings,
+)
+from pipelines.measure import measure
+from pipelines.serve import StartedServers, start_servers
+from pipelines.train import agree_before_training, initialise, judge_accuracy, train
+from pipelines.verify import verify_framework
+from pipelines.workspace import Workspace
+from serving.load.job import LoadPlan
+
+BOTH: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
+T = TypeVar("T")
+
+
+def train_alone(space: Workspace) -> tuple[DataFacts, Trainings]:
+    """Data, agreement before training, both trainings; what is complete is taken as it is."""
+    rows = prepare_data(space)
+    initial = _both(lambda name: initialise(space, name, rows))
+    same = agree_before_training(space, *initial)
+    trainings = _both(lambda name: train(space, name, rows, initial[BOTH.index(name)]))
+    return rows, Trainings(trainings=trainings, same_model=same)
+
+
+def export_alone(space: Workspace) -> Manifest:
+    """Both exports and the version.
+
+    Raises:
+        ArtifactMissing: there is no training of the case as it is now.
+    """
+    rows = prepare_data(space)
+    for name in BOTH:
+        if not space.training_folder(name, rows.digest).exists():
+            raise ArtifactMissing(
+                f"{space.case.name!r} is not trained as it is now ({name}).",
+                "Run `make train` first.",
+            )
+    _, facts = train_alone(space.reusing())
+    exports = _both(
+        lambda name: export_framework(space, name, rows, facts.trainings[BOTH.index(name)])
+    )
+    manifest = assemble_version(space, rows, exports)
+    keep(space, manifest.version, "train", facts)
+    return manifest
+
+
+def verify_alone(space: Workspace, manifest: Manifest) -> Findings:
+    """Every artifact of a version against the model in memory."""
+    found = Findings().joined(*_both(lambda name: verify_framework(space, name, manifest)))
+    keep(space, manifest.version, "verify", found)
+    return found
+
+
+def check_alone(space: Workspace, manifest: Manifest) -> Findings:
+    """Both servers, started for this and stopped after it."""
+    with servers_for(space, manifest) as started:
+        specs = [server.spec for server in started.servers]
+        results = [check_server(space, manifest, spec) for spec in specs]
+        across = check_across(space, manifest, specs, [answers for _, answers in results])
+    found = Findings(ready_seconds=started.ready_seconds).joined(
+        *(findings for findings, _ in results), across
+    )
+    keep(space, manifest.version, "check", found)
+    return found
+
+
+def measure_alone(space: Workspace, manifest: Manifest) -> Measurements:
+    """Both servers under load, started for this and stopped after it."""
+    with servers_for(space, manifest) as started:
+        found = measure(space, manifest, started, LoadPlan())
+    keep(space, manifest.version, "measure", found)
+    return found
+
+
+def report_alone(space: Workspace, manifest: Manifest) -> tuple[RunReport, Path]:
+    """The report from what the stages have found so far.
+
+    Raises:
+        ArtifactMissing: a stage has not run for this version.
+    """
+    check_artifacts(space, manifest)
+    facts = recall(space, manifest.version, "train", Trainings)
+    found = facts.same_model.joined(
+        judge_accuracy(space, facts.trainings),
+        recall(space, manifest.version, "verify", Findings),
+        recall(space, manifest.version, "check", Findings),
+    )
+    measured = recall(space, manifest.version, "measure", Measurements)
+    nothing_timed = Timings(stages=[], wall_seconds=0.0, critical_path_seconds=0.0)
+    report = conclude(space, manifest, facts.trainings, found, measured, nothing_timed)
+    return report, publish_report(space, report)
+
+
+@contextmanager
+def servers_for(space: Workspace, manifest: Manifest) -> Iterator[StartedServers]:
+    """Both servers, until the block ends."""
+    started = start_servers(space, manifest)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def _both(work: Callable[[FrameworkName], T]) -> list[T]:
+    with ThreadPoolExecutor(len(BOTH)) as pool:
+        return list(pool.map(work, BOTH))

@@ -1,0 +1,253 @@
+"""The run as a Prefect flow: wiring, retries, caching and artifacts, nothing else.
+
+Case -> data -> train x2 -> export x2 -> verify files -> start servers -> check servers -> measure -> report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from pydantic import BaseModel, ConfigDict, Field
+
+from models import worker
+from models.artifact import Manifest
+from pipelines.check import check_across, check_server
+from pipelines.conclude import conclude, keep, publish_report, raise_if_failed
+from pipelines.data import prepare_data
+from pipelines.export import assemble_version, check_artifacts, export_framework
+from pipelines.facts import DataFacts, Findings, FrameworkName, Measurements, Trainings
+from pipelines.measure import measure, measurement_digest
+from pipelines.prefect_artifacts import publish_artifacts
+from pipelines.serve import StartedServers, start_servers
+from pipelines.settings import read_settings
+from pipelines.tasks import Run
+from pipelines.train import agree_before_training, initialise, judge_accuracy, train
+from pipelines.verify import verify_framework
+from pipelines.workspace import Workspace
+from serving import process
+from serving.load.job import LoadPlan
+
+BOTH: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
+PLAN = LoadPlan()
+
+
+class Hyperparameters(BaseModel):
+    """Changes to the case's own hyper-parameters; what is left empty stays as the case says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+
+    def changes(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+NO_CHANGES = Hyperparameters()
+
+
+@flow(name="side-by-side", flow_run_name="{case}", persist_result=False)
+def side_by_side(
+    case: str = "digits",
+    hyperparameters: Hyperparameters = NO_CHANGES,
+    fresh: bool = False,
+    remeasure: bool = False,
+) -> str:
+    """Train one model in TensorFlow and in PyTorch, serve both, and say how they compare.
+
+    Args:
+        case: a folder of models/cases, or of a folder that TWINSERVE_CASES_PATH names.
+        hyperparameters: changes to the case's own.
+        fresh: make everything anew, also what is complete and unchanged.
+        remeasure: measure again, also where nothing has changed since.
+
+    Returns:
+        path of the report.
+
+    Raises:
+        ChecksFailed: the run is complete and its report is written, but a check said no.
+    """
+    run = Run(Workspace.open(case, read_settings(), hyperparameters.changes(), fresh))
+    try:
+        rows = run.submit(
+            prepare_data, key=run.space.data_key(), made=run.space.data_folder()
+        ).result()
+        initial = initialise_twins(run, rows)
+        same = run.submit(agree_before_training, *initial, after=_each("initialise")).result()
+        trained = train_twins(run, rows, initial)
+        manifest = export_version(run, rows, trained)
+        trainings = [_training(run, future) for future in trained]
+        keep(
+            run.space,
+            manifest.version,
+            "train",
+            Trainings(trainings=trainings, same_model=same),
+        )
+        _rename_flow_run(f"{case} v{manifest.version}")
+        verified = verify_files(run, manifest)
+        with served(run, manifest) as servers:
+            checked = check_servers(run, manifest, servers)
+            measured = measure_servers(run, manifest, servers, remeasure)
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a cancelled run
+        worker.stop_all(for_good=stopped)
+        process.stop_all(for_good=stopped)
+        raise
+    findings = same.joined(judge_accuracy(run.space, trainings), verified, checked)
+    report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
+    page = publish_report(run.space, report)
+    publish_artifacts(report, page)
+    raise_if_failed(report, page)
+    return str(page)
+
+
+def initialise_twins(run: Run, rows: DataFacts) -> list[PrefectFuture[Any]]:
+    """Both networks with the same weights, side by side."""
+    return [
+        run.submit(
+            initialise,
+            name,
+            rows,
+            of=name,
+            after=["prepare_data"],
+            key=run.space.initial_digest(name, rows.digest),
+            made=run.space.initial_folder(name, rows.digest),
+        )
+        for name in BOTH
+    ]
+
+
+def train_twins(
+    run: Run, rows: DataFacts, initial: list[PrefectFuture[Any]]
+) -> list[PrefectFuture[Any]]:
+    """Both trainings, side by side."""
+    return [
+        run.submit(
+            train,
+            name,
+            rows,
+            start,
+            of=name,
+            after=["agree_before_training"],
+            key=run.space.training_digest(name, rows.digest),
+            made=run.space.training_folder(name, rows.digest),
+        )
+        for name, start in zip(BOTH, initial, strict=True)
+    ]
+
+
+def export_version(run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]]) -> Manifest:
+    """Each framework exports as soon as it is trained; then both become one version."""
+    exported = [
+        run.submit(
+            export_framework,
+            name,
+            rows,
+            training,
+            of=name,
+            after=[f"train {name}"],
+            key=run.space.export_digest(name, rows.digest),
+            made=run.space.export_folder(name, rows.digest),
+        )
+        for name, training in zip(BOTH, trained, strict=True)
+    ]
+    manifest: Manifest = run.submit(
+        assemble_version, rows, exported, after=_each("export_framework")
+    ).result()
+    check_artifacts(run.space, manifest)
+    return manifest
+
+
+def verify_files(run: Run, manifest: Manifest) -> Findings:
+    """Every file against the model in memory, and weights transplanted both ways."""
+    futures = [
+        run.submit(
+            verify_framework,
+            name,
+            manifest,
+            of=name,
+            after=["assemble_version"],
+            key=run.space.verification_digest(manifest),
+        )
+        for name in BOTH
+    ]
+    found = Findings().joined(*(future.result() for future in futures))
+    keep(run.space, manifest.version, "verify", found)
+    return found
+
+
+@contextmanager
+def served(run: Run, manifest: Manifest) -> Iterator[StartedServers]:
+    """Both servers, until the block ends."""
+    servers: StartedServers = run.submit(
+        start_servers, manifest, after=_each("verify_framework"), retries=1
+    ).result()
+    try:
+        yield servers
+    finally:
+        servers.stop()
+
+
+def check_servers(run: Run, manifest: Manifest, started: StartedServers) -> Findings:
+    """Each server against the model in memory, then the two against one another."""
+    specs = [server.spec for server in started.servers]
+    futures = [
+        run.submit(check_server, manifest, spec, of=spec.name, after=["start_servers"], retries=1)
+        for spec in specs
+    ]
+    results = [future.result() for future in futures]
+    answers = [answers for _, answers in results]
+    across = run.submit(
+        check_across,
+        manifest,
+        specs,
+        answers,
+        after=[f"check_server {spec.name}" for spec in specs],
+    ).result()
+    found = Findings(ready_seconds=started.ready_seconds).joined(
+        *(findings for findings, _ in results), across
+    )
+    keep(run.space, manifest.version, "check", found)
+    return found
+
+
+def measure_servers(
+    run: Run, manifest: Manifest, started: StartedServers, remeasure: bool
+) -> Measurements:
+    """What both cost; measured again only where something changed, or where it is asked for."""
+    found: Measurements = run.submit(
+        measure,
+        manifest,
+        started,
+        PLAN,
+        after=["check_across"],
+        key=measurement_digest(manifest, started, PLAN),
+        refresh=remeasure,
+        retries=1,
+    ).result()
+    keep(run.space, manifest.version, "measure", found)
+    return found
+
+
+def _training(run: Run, future: PrefectFuture[Any]) -> Any:
+    return future.result().model_copy(update={"cached": run.was_reused(future)})
+
+
+def _rename_flow_run(name: str) -> None:
+    """The version is known only after the export."""
+    run_id = flow_run.id
+    if run_id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run_id, name=name)
+
+
+def _each(stage: str) -> list[str]:
+    return [f"{stage} {name}" for name in BOTH]

@@ -1,0 +1,36 @@
+"""What a person can paste to ask the servers that were left running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from models.artifact import Manifest
+from pipelines.reference import Reference
+from pipelines.workspace import Workspace
+from serving.endpoints import Reachable, endpoints_of
+
+
+def print_invitation(
+    space: Workspace, manifest: Manifest, servers: Sequence[Reachable], console: Console
+) -> None:
+    """URLs, and a ready ``curl`` or ``grpcurl`` line for each endpoint, with a real row of the test split.
+
+    TorchServe's token is named by its file, so that it stands neither in the terminal nor in a shell's history.
+    """
+    sample = Reference.of(space, "tensorflow", manifest).split.rows(slice(0, 1)).inputs
+    console.print(f"\n[bold]{space.case.name}[/], version {manifest.version}\n", highlight=False)
+    for server in servers:
+        for endpoint in endpoints_of(server):
+            port = endpoint.ports["rest" if endpoint.protocol == "REST" else "grpc"]
+            console.print(f"[bold]{endpoint.title}[/]  {endpoint.host}:{port}", highlight=False)
+            with endpoint.connect(space.case.name, space.case.contract) as client:
+                line = (
+                    client.curl_line(sample)
+                    if hasattr(client, "curl_line")
+                    else client.grpcurl_line(sample)
+                )
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print()
+    console.print("Ask them with `make query`, stop them with `make stop`.", highlight=False)

@@ -1,0 +1,138 @@
+"""Prefect's home inside the clone, and the choice between a running server and Prefect's ephemeral mode."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from models.artifact import storage_errors
+from models.case import case_names
+from models.errors import PortInUse, ServerDied, ServerNotReady
+from pipelines.settings import Settings
+from pipelines.workspace import log
+from serving.process import stop_process_tree
+
+PROFILE = "twinserve"
+HEALTH_TIMEOUT_SECONDS = 2.0
+
+
+def prepare_prefect(settings: Settings, verbose: bool) -> None:
+    """Set Prefect's environment; call before Prefect is imported.
+
+    What the user has set in the environment stays. Prefect's own lines stay out of the terminal, where ours are;
+    they are in its UI.
+    """
+    home = settings.state / "prefect"
+    with storage_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+    wanted = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "twinserve",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
+    }
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+    url = os.environ.get("PREFECT_API_URL") or profile_url(home)
+    if url and not answers(url):
+        log.info("Prefect's server at %s does not answer; running without it", url)
+        remove_profile(home)
+        os.environ.pop("PREFECT_API_URL", None)
+
+
+def write_profile(home: Path, url: str) -> None:
+    """Make a server known to every `prefect` command in this folder, until ``remove_profile``."""
+    home.mkdir(parents=True, exist_ok=True)
+    text = f'active = "{PROFILE}"\n\n[profiles.{PROFILE}]\nPREFECT_API_URL = "{url}"\n'
+    beside = home / "profiles.toml.tmp"
+    beside.write_text(text)
+    beside.replace(home / "profiles.toml")
+
+
+def remove_profile(home: Path) -> None:
+    (home / "profiles.toml").unlink(missing_ok=True)
+
+
+def profile_url(home: Path) -> str:
+    """The server that ``write_profile`` made known; empty without one."""
+    try:
+        profiles = tomllib.loads((home / "profiles.toml").read_text())
+        url: str = profiles["profiles"][PROFILE]["PREFECT_API_URL"]
+        return url
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return ""
+
+
+def answers(url: str) -> bool:
+    """Whether a Prefect server answers there."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def run_server(settings: Settings, port: int) -> None:
+    """Prefect's server and UI on loopback, known to every command in this folder until it ends.
+
+    Raises:
+        PortInUse: somebody else listens there.
+        ServerDied: the server ended by itself.
+    """
+    prepare_prefect(settings, verbose=True)
+    home, url = settings.state / "prefect", f"http://127.0.0.1:{port}/api"
+    _check_free(port)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
+    server = subprocess.Popen([*command, "--port", str(port)])
+    write_profile(home, url)
+    try:
+        code = server.wait()
+    finally:
+        remove_profile(home)
+        stop_process_tree(server.pid, stop_seconds=10)
+        server.wait()
+    raise ServerDied(f"Prefect's server ended with exit code {code}.")
+
+
+def serve_deployments(settings: Settings) -> None:
+    """Serve the flow, one deployment a case, to the running Prefect server until Ctrl-C.
+
+    Raises:
+        ServerNotReady: no Prefect server answers.
+    """
+    prepare_prefect(settings, verbose=True)
+    url = os.environ.get("PREFECT_API_URL") or profile_url(settings.state / "prefect")
+    if not url:
+        raise ServerNotReady(
+            "No Prefect server is running.", "Run `make prefect` in another shell."
+        )
+    from prefect import serve
+
+    from pipelines.flow import side_by_side
+
+    serve(
+        *(
+            side_by_side.to_deployment(name=name, parameters={"case": name}, tags=["twinserve"])
+            for name in case_names(settings.case_folders)
+        )
+    )
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(
+                f"Port {port} is taken: {error.strerror}.",
+                "Choose another: `make prefect PORT=4300`.",
+            ) from error

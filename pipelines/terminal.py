@@ -1,0 +1,180 @@
+"""What the command line prints while it works, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from models import worker
+from models.artifact import Manifest
+from models.errors import TwinServeError
+from pipelines.facts import Check, Measurements, Outcome, TrainingFacts
+from pipelines.settings import Settings
+from pipelines.workspace import log
+from serving import process
+
+MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]", Outcome.SHORTFALL: "[yellow]![/]"}
+QUIET_LIBRARIES = ("httpx", "httpcore", "asyncio", "h5py", "filelock")
+
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, with the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class ElapsedHandler(logging.Handler):
+    """Prints each line of progress behind the seconds since the start."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._began = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        elapsed = time.monotonic() - self._began
+        line = record.getMessage()
+        self._console.print(f"[dim]{elapsed:6.1f} s[/]  ", end="")
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def start(console: Console, verbose: bool) -> None:
+    """Show progress, and stop what runs on Ctrl-C and SIGTERM."""
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    log.addHandler(ElapsedHandler(console))
+    for name in QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_everything)
+
+
+def is_verbose() -> bool:
+    return log.isEnabledFor(logging.DEBUG)
+
+
+def run(command: Callable[[], int | None]) -> int:
+    """Run the command line; every error that we raise becomes one message and an exit code."""
+    console = Console(stderr=True)
+    try:
+        return command() or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TwinServeError as error:
+        if is_verbose():
+            console.print_exception()
+        console.print(f"\n[bold red]{type(error).__name__}[/]: ", end="", highlight=False)
+        console.print(error.message, markup=False, highlight=False, soft_wrap=True)
+        if error.hint:
+            console.print(error.hint, markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt as error:
+        console.print(
+            "\nStopped, with all that was started. The next run goes on from what is complete."
+        )
+        return 128 + int(getattr(error, "number", signal.SIGINT))
+
+
+def print_checks(console: Console, checks: list[Check]) -> None:
+    """Every check with its figure, and a line that counts them."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for check in checks:
+        table.add_row(
+            MARKS[check.outcome],
+            check.subject,
+            check.question,
+            f"{check.figure}  [dim]{check.limit}[/]",
+        )
+    console.print(table)
+    counts = {outcome: sum(check.outcome is outcome for check in checks) for outcome in Outcome}
+    console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
+
+
+def print_trainings(console: Console, trainings: list[TrainingFacts]) -> None:
+    """Both trainings side by side."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("framework", "epochs", "last loss", "test accuracy", "rows/s"):
+        table.add_column(column, justify="left" if column == "framework" else "right")
+    for facts in trainings:
+        table.add_row(
+            facts.label,
+            str(len(facts.epochs)),
+            f"{facts.epochs[-1].loss:.4f}",
+            f"{facts.test_accuracy:.4f}",
+            f"{facts.rows_per_second:,.0f}",
+        )
+    console.print(table)
+
+
+def print_artifacts(console: Console, manifest: Manifest) -> None:
+    """A version's artifacts with sizes and digests."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("format", "path", "kB", "sha256"):
+        table.add_column(column, justify="right" if column == "kB" else "left")
+    for artifact in manifest.artifacts:
+        table.add_row(
+            artifact.format, artifact.path, f"{artifact.bytes / 1000:,.0f}", artifact.sha256[:12]
+        )
+    console.print(table)
+
+
+def print_measurements(console: Console, found: Measurements) -> None:
+    """Readiness and memory by server; latency and throughput by endpoint."""
+    for server in found.servers:
+        memory = [
+            f"{(value or 0) / 2**20:.0f}" for value in (server.idle_bytes, server.loaded_bytes)
+        ]
+        console.print(
+            f"{server.label}: first correct answer after {server.ready_seconds:.1f} s; {memory[0]} MiB idle, "
+            f"{memory[1]} MiB after load ({server.memory_kind})",
+            highlight=False,
+            soft_wrap=True,
+        )
+    table = Table(box=None, pad_edge=False)
+    counts = sorted({row.clients for row in found.throughput})
+    table.add_column("endpoint")
+    for column in (
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        *(f"requests/s, {count} clients" for count in counts),
+    ):
+        table.add_column(column, justify="right")
+    for row in found.latency:
+        rates = [
+            f"{each.requests_per_second:,.0f}"
+            for each in sorted(found.throughput, key=lambda each: each.clients)
+            if (each.server, each.protocol) == (row.server, row.protocol)
+        ]
+        figures = (f"{value:.2f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms))
+        table.add_row(f"{row.server} · {row.protocol}", *figures, *rates)
+    console.print(table)
+
+
+def print_settings(console: Console, settings: Settings) -> None:
+    """Every setting's variable, value and meaning."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("variable", "value", "meaning"):
+        table.add_column(column, overflow="fold")
+    for name, field in Settings.model_fields.items():
+        table.add_row(
+            f"TWINSERVE_{name.upper()}", str(getattr(settings, name)), field.description or ""
+        )
+    console.print(table)
+
+
+def _stop_everything(number: int, _frame: FrameType | None) -> None:
+    # Threads wait for workers and servers: ending those is what lets them end.
+    worker.stop_all(for_good=True)
+    process.stop_all(for_good=True)
+    raise Interrupted(number)
