@@ -251,4 +251,4 @@ def _training_space(
 
 
 if __name__ == "__main__":
-    sys.exit(terminal.run(lambda: app(standalone_mode=False)))
+    sys.exit(terminal.run(app))

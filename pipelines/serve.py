@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,12 +84,14 @@ class StartedServers:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def start_servers(space: Workspace, manifest: Manifest, home: Path, keep: bool) -> StartedServers:
+def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> StartedServers:
     """Start both servers at once and wait until both have answered a row correctly.
 
     Args:
-        home: the servers' folder.
-        keep: whether they are meant to outlive this process.
+        space: the case.
+        manifest: the version to serve.
+        keep: whether they are meant to outlive this process; else the caller stops them, and if it
+            cannot, the next run does.
 
     Raises:
         ServerError: one did not get ready; both are stopped again.
@@ -112,7 +115,10 @@ def start_servers(space: Workspace, manifest: Manifest, home: Path, keep: bool) 
 
     try:
         with ThreadPoolExecutor(len(servers)) as pool:
-            list(pool.map(bring_up, servers))
+            # In a copy of this context, so that what is logged reaches Prefect's task run.
+            futures = [pool.submit(copy_context().run, bring_up, server) for server in servers]
+        for future in futures:
+            future.result()
     except BaseException:
         _stop(servers)
         raise

@@ -58,8 +58,7 @@ class Run:
                 return stage(self.space, *resolved)
 
         gone = made is not None and not made.exists()
-        future = task(
-            timed,
+        future: PrefectFuture[Any] = task(
             name=name,
             task_run_name=name,
             cache_key_fn=(lambda *_: f"{name.replace(' ', '-')}-{key}") if key else None,
@@ -69,7 +68,7 @@ class Run:
             retries=retries,
             retry_delay_seconds=RETRY_DELAY_SECONDS,
             retry_condition_fn=_may_pass,
-        ).submit(*arguments)
+        )(timed).submit(*arguments)
         self._submitted.append((name, after, future))
         return future
 

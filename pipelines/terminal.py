@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-import click
 from rich.console import Console
 from rich.table import Table
 
@@ -25,8 +24,8 @@ QUIET_LIBRARIES = ("httpx", "httpcore", "asyncio", "h5py", "filelock")
 
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM, with the signal's number."""
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM, with the signal's number. No KeyboardInterrupt, which libraries take for theirs."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -62,14 +61,11 @@ def is_verbose() -> bool:
     return log.isEnabledFor(logging.DEBUG)
 
 
-def run(command: Callable[[], int | None]) -> int:
+def run(command: Callable[[], None]) -> int:
     """Run the command line; every error that we raise becomes one message and an exit code."""
     console = Console(stderr=True)
     try:
-        return command() or 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        command()
     except TwinServeError as error:
         if is_verbose():
             console.print_exception()
@@ -78,11 +74,12 @@ def run(command: Callable[[], int | None]) -> int:
         if error.hint:
             console.print(error.hint, markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
-    except KeyboardInterrupt as error:
+    except Interrupted as error:
         console.print(
             "\nStopped, with all that was started. The next run goes on from what is complete."
         )
-        return 128 + int(getattr(error, "number", signal.SIGINT))
+        return 128 + error.number
+    return 0
 
 
 def print_checks(console: Console, checks: list[Check]) -> None:
