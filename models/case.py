@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import models.cases
 from models.contract import Contract
@@ -85,7 +86,7 @@ class Case:
     calibration_rows: int = 256
     tolerances: Tolerances = field(default_factory=Tolerances)
 
-    def with_training(self, changes: Mapping[str, float | int]) -> Case:
+    def with_training(self, changes: Mapping[str, Any]) -> Case:
         """The same case with other hyper-parameters, fields of ``Training`` by name."""
         return replace(self, training=replace(self.training, **changes))
 

@@ -83,7 +83,8 @@ class Contract:
         Returns:
             int64 (N,)
         """
-        return np.argmax(outputs[self.scores], axis=-1)
+        winners: np.ndarray = np.argmax(outputs[self.scores], axis=-1)
+        return winners
 
     def edge_inputs(self) -> dict[str, np.ndarray]:
         """Two rows at the ends of what a client may send: all lowest, all highest."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.arrays import read_arrays, write_arrays
 from models.contract import Contract, Tensors
 from models.errors import ArtifactCorrupt, CaseError
 
@@ -61,8 +62,8 @@ class Dataset:
             _check_split(split_name, split, contract)
 
     def write(self, path: Path) -> None:
-        """Write one uncompressed ``.npz``."""
-        np.savez(path, **self._arrays())
+        """Write one ``.npz``."""
+        write_arrays(path, self._arrays())
 
     @classmethod
     def read(cls, path: Path) -> Dataset:
@@ -71,11 +72,10 @@ class Dataset:
         Raises:
             ArtifactCorrupt: the file is not such a file.
         """
+        arrays = read_arrays(path)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
             return cls(**{name: _split_of(name, arrays) for name in cls.SPLITS})
-        except (OSError, ValueError, KeyError) as error:
+        except KeyError as error:
             raise ArtifactCorrupt(f"{path} cannot be read as a data set: {error}.") from error
 
     def _arrays(self) -> dict[str, np.ndarray]:

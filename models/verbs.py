@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import read_arrays, write_arrays
 from models.artifact import Artifact, whole_folder
 from models.case import Case, load_case
 from models.contract import Tensors
@@ -53,7 +54,7 @@ def initialise(framework: Framework, request: Request, report: Report) -> dict[s
         outputs = predictor.predict(dataset.test.inputs)
     with whole_folder(Path(request["target"])) as folder:
         write_weights(weights, folder / INITIAL_WEIGHTS)
-        np.savez(folder / BEFORE_TRAINING, **outputs)
+        write_arrays(folder / BEFORE_TRAINING, outputs)
         return _finish(folder, {"parameters": _trainable(weights)})
 
 
@@ -88,7 +89,7 @@ def train(framework: Framework, request: Request, report: Report) -> dict[str, A
     }
     with whole_folder(Path(request["target"])) as folder:
         write_weights(framework.training.read_weights(network), folder / WEIGHTS)
-        np.savez(folder / REFERENCE, **reference)
+        write_arrays(folder / REFERENCE, reference)
         return _finish(folder, history)
 
 
@@ -128,7 +129,7 @@ def answer(framework: Framework, request: Request, report: Report) -> dict[str, 
             file = f"{number}.npz"
             try:
                 signature, arrays = _ask(framework, case, dataset, artifact, request["batch_sizes"])
-                np.savez(folder / file, **arrays)
+                write_arrays(folder / file, arrays)
                 found[artifact["format"]] = {"signature": asdict(signature), "answers": file}
             except (TwinServeError, ValueError, RuntimeError, KeyError, TypeError) as error:
                 found[artifact["format"]] = {"error": _error_facts(error)}
@@ -157,11 +158,9 @@ def transplant(framework: Framework, request: Request, report: Report) -> dict[s
 
 def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
     """The in-memory model's answers, ``part`` being ``test`` or ``edge``."""
-    with np.load(training / REFERENCE, allow_pickle=False) as stored:
-        prefix = f"{part}/"
-        return {
-            key.removeprefix(prefix): stored[key] for key in stored.files if key.startswith(prefix)
-        }
+    prefix = f"{part}/"
+    stored = read_arrays(training / REFERENCE)
+    return {k.removeprefix(prefix): array for k, array in stored.items() if k.startswith(prefix)}
 
 
 VERBS: Mapping[str, Callable[[Framework, Request, Report], dict[str, Any]]] = {
@@ -188,7 +187,7 @@ def _ask(
 ) -> tuple[Signature, dict[str, np.ndarray]]:
     path = Path(artifact["path"])
     with framework.runtime.open_artifact(path, artifact["format"], case.contract) as predictor:
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for size in batch_sizes:
             outputs = predict_in_batches(predictor, dataset.test.inputs, size or len(dataset.test))
             arrays |= {f"{size}/{name}": rows for name, rows in outputs.items()}

@@ -68,7 +68,8 @@ def read_weights_file(path: Path) -> dict[str, np.ndarray]:
         ArtifactCorrupt: it cannot be read.
     """
     try:
-        return load_file(path)
+        weights: dict[str, np.ndarray] = load_file(path)
+        return weights
     except (OSError, safetensors.SafetensorError) as error:
         raise ArtifactCorrupt(f"{path} cannot be read as safetensors: {error}.") from error
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
+from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
 from models.errors import ServerNotReady
 from pipelines.check import FRAMEWORK
@@ -123,11 +123,9 @@ def _write_rows(space: Workspace, manifest: Manifest, server: str, scratch: Path
     reference = Reference.of(space, FRAMEWORK[server], manifest)
     rows = reference.split.rows(slice(0, ROWS))
     path = scratch / f"{server}.npz"
-    np.savez(
-        path,
-        **{f"inputs/{name}": array for name, array in rows.inputs.items()},
-        **{f"expected/{name}": array[:ROWS] for name, array in reference.test.items()},
-    )
+    inputs = {f"inputs/{name}": array for name, array in rows.inputs.items()}
+    expected = {f"expected/{name}": array[:ROWS] for name, array in reference.test.items()}
+    write_arrays(path, inputs | expected)
     return path
 
 

@@ -10,6 +10,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from models.artifact import storage_errors
 from models.case import case_names
@@ -118,12 +119,12 @@ def serve_deployments(settings: Settings) -> None:
 
     from pipelines.flow import side_by_side
 
-    serve(
-        *(
-            side_by_side.to_deployment(name=name, parameters={"case": name}, tags=["twinserve"])
-            for name in case_names(settings.case_folders)
-        )
-    )
+    names = case_names(settings.case_folders)
+    offered: list[Any] = [
+        side_by_side.to_deployment(name=name, parameters={"case": name}, tags=["twinserve"])
+        for name in names
+    ]
+    serve(*offered)
 
 
 def _check_free(port: int) -> None:

@@ -23,7 +23,6 @@ MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]", Outcome.SHO
 QUIET_LIBRARIES = ("httpx", "httpcore", "asyncio", "h5py", "filelock")
 
 
-
 class Interrupted(BaseException):
     """Ctrl-C or SIGTERM, with the signal's number. No KeyboardInterrupt, which libraries take for theirs."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from models.arrays import read_arrays
 from models.artifact import digest_of
 from models.errors import ChecksFailed
 from models.framework import FRAMEWORKS
@@ -57,7 +56,7 @@ def agree_before_training(
     ]
     check_same_shapes(shapes[0], shapes[1], "the Keras network", "the PyTorch network")
     digests = [digest_of(path / INITIAL_WEIGHTS) for path in paths]
-    answers = [dict(np.load(path / BEFORE_TRAINING)) for path in paths]
+    answers = [read_arrays(path / BEFORE_TRAINING) for path in paths]
     tolerance = space.case.tolerances.before_training
     parity = compare(space.case.contract, answers[0], answers[1], tolerance)
     row = parity_row(

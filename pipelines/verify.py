@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from models.arrays import read_arrays
 from models.artifact import Manifest
 from models.case import Case
 from models.contract import Tensors
@@ -184,8 +185,7 @@ def _answers(
 def _read_answer(folder: Path, answer: Mapping[str, Any]) -> Answer:
     if "error" in answer:
         return answer
-    with np.load(folder / answer["answers"], allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = read_arrays(folder / answer["answers"])
     return {"signature": _signature(answer["signature"]), "arrays": arrays}
 
 

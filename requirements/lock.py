@@ -16,8 +16,20 @@ CUDA = ("cuda-", "nvidia-", "triton")
 
 def compile_pins(name: str, left_out: list[str]) -> list[str]:
     """Write ``<name>.txt`` from ``<name>.in``; the names of the packages in it."""
-    command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", "--universal"]
-    command += ["--python-version", "3.11", "--no-header", "--no-emit-find-links", "--no-emit-index-url"]
+    command = [
+        str(Path(sys.executable).with_name("uv")),
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+    ]
+    command += [
+        "--python-version",
+        "3.11",
+        "--no-header",
+        "--no-emit-find-links",
+        "--no-emit-index-url",
+    ]
     for package in left_out:
         command += ["--no-emit-package", package]
     target = HERE / f"{name}.txt"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.arrays import read_arrays
 from models.case import load_case
 from models.contract import Contract
 from models.errors import TwinServeError
@@ -31,9 +32,9 @@ class LoadedEndpoint:
         self, target: LoadTarget, case_name: str, contract: Contract, tolerance: Tolerance
     ):
         self.endpoint = target.endpoint
-        with np.load(target.rows, allow_pickle=False) as stored:
-            inputs = {spec.name: stored[f"inputs/{spec.name}"] for spec in contract.inputs}
-            expected = {name: stored[f"expected/{name}"] for name in contract.output_names}
+        stored = read_arrays(target.rows)
+        inputs = {spec.name: stored[f"inputs/{spec.name}"] for spec in contract.inputs}
+        expected = {name: stored[f"expected/{name}"] for name in contract.output_names}
         client = target.endpoint.connect(case_name, contract)
         rows = len(next(iter(inputs.values())))
         self.calls: list[WireCall] = [

@@ -74,7 +74,7 @@ class GrpcSender:
     async def send(self, call: WireCall) -> bytes:
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(call.target, options=self.OPTIONS)
-            self._method = self._channel.unary_unary(call.method)
+            self._method = self._channel.unary_unary(call.method, bytes, bytes)
         try:
             answer: bytes = await self._method(
                 call.body, metadata=call.headers, timeout=REQUEST_TIMEOUT_SECONDS
@@ -85,4 +85,4 @@ class GrpcSender:
 
     async def close(self) -> None:
         if self._channel is not None:
-            await self._channel.close()
+            await self._channel.close(None)

@@ -173,6 +173,17 @@ class GrpcClient(Closing):
         request = _request(model_name or self._model_name, tensors)
         return _outputs_in(self._call(self._stub.Predict, request))
 
+    def send_truncated(self, inputs: Tensors) -> None:
+        """Send tensors whose last bytes are missing, which is to gRPC what broken JSON is to REST.
+
+        Raises:
+            RequestError: the server refused them, or gave no answer.
+        """
+        request = _request(self._model_name, inputs)
+        for tensor in request.inputs.values():
+            tensor.tensor_content = tensor.tensor_content[:-1]
+        self._call(self._stub.Predict, request)
+
     def call_for(self, inputs: Tensors) -> WireCall:
         """The request for these inputs, ready to be sent again and again."""
         body = _request(self._model_name, inputs).SerializeToString()

@@ -213,11 +213,7 @@ class GrpcClient(Closing):
 
     def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
         """The outputs in an answer's bytes."""
-        answer = bytes(PredictionResponse.FromString(body).prediction)
-        try:
-            return load_safetensors(answer)
-        except SafetensorError as error:
-            raise _error_in(answer) from error
+        return _outputs_in(bytes(PredictionResponse.FromString(body).prediction))
 
     def grpcurl_line(self, inputs: Tensors) -> str:
         """A command to paste that sends these inputs as JSON; the token is read from its file."""
@@ -279,6 +275,14 @@ def _grpc_error(error: grpc.RpcError) -> RequestError:
         return Unreachable(details, code.name)
     is_fault = code in SERVER_FAULTS or code in NO_ANSWER
     return (ServerFault if is_fault else BadRequest)(details, code.name)
+
+
+def _outputs_in(answer: bytes) -> dict[str, np.ndarray]:
+    try:
+        outputs: dict[str, np.ndarray] = load_safetensors(answer)
+    except SafetensorError as error:
+        raise _error_in(answer) from error
+    return outputs
 
 
 def _error_in(answer: bytes) -> RequestError:

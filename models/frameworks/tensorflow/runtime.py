@@ -117,13 +117,12 @@ def _quantise(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
         return np.asarray(array, dtype=detail["dtype"])
     scale, zero_point = detail["quantization"]
     bounds = np.iinfo(detail["dtype"])
-    return np.clip(np.round(array / scale) + zero_point, bounds.min, bounds.max).astype(
-        detail["dtype"]
-    )
+    integers = np.clip(np.round(array / scale) + zero_point, bounds.min, bounds.max)
+    return np.asarray(integers, detail["dtype"])
 
 
 def _dequantise(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     if not _is_quantised(detail):
         return array
     scale, zero_point = detail["quantization"]
-    return ((array.astype(np.float32) - zero_point) * scale).astype(np.float32)
+    return np.asarray((array.astype(np.float32) - zero_point) * scale, np.float32)
