@@ -17,7 +17,8 @@ def print_invitation(
 ) -> None:
     """URLs, and a ready ``curl`` or ``grpcurl`` line for each endpoint, with a real row of the test split.
 
-    TorchServe's token is named by its file, so that it stands neither in the terminal nor in a shell's history.
+    The row and TorchServe's token are named by their files, so that lines stay short and the token stands
+    neither in the terminal nor in a shell's history.
     """
     sample = Reference.of(space, "tensorflow", manifest).split.rows(slice(0, 1)).inputs
     console.print(f"\n[bold]{space.case.name}[/], version {manifest.version}\n", highlight=False)
@@ -26,11 +27,7 @@ def print_invitation(
             port = endpoint.ports["rest" if endpoint.protocol == "REST" else "grpc"]
             console.print(f"[bold]{endpoint.title}[/]  {endpoint.host}:{port}", highlight=False)
             with endpoint.connect(space.case.name, space.case.contract) as client:
-                line = (
-                    client.curl_line(sample)
-                    if hasattr(client, "curl_line")
-                    else client.grpcurl_line(sample)
-                )
+                line = client.paste_line(sample, endpoint.workdir / f"{endpoint.protocol}.json")
             console.print(line, markup=False, highlight=False, soft_wrap=True)
             console.print()
     console.print("Ask them with `make query`, stop them with `make stop`.", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pipelines.report.contests import Evidence, contests
 from pipelines.report.sides import Side, sides
 
 CLOCK_SLACK_SECONDS = 5.0
+CHANCE = 1.96
+"""Standard errors that a difference must exceed: 95 % of a normal distribution lie within."""
 
 Tone = Literal["good", "bad", "none"]
 
@@ -135,17 +138,31 @@ def _agreement(report: RunReport) -> Iterable[Evidence]:
 
 
 def _accuracy(columns: tuple[Side, ...]) -> Iterable[Evidence]:
-    found = {side.name: side.training.test_accuracy for side in columns if side.training}
-    if len(found) < 2:
+    """Who is more accurate, where the test split is large enough to tell."""
+    trained = [(side.name, side.training) for side in columns if side.training]
+    if len(trained) < 2:
         return
-    (first, high), *_, (last, low) = sorted(found.items(), key=lambda item: -item[1])
-    if high == low:
-        yield Evidence("Both are equally accurate", f"{figures.percent(high)} of the test split")
+    (first, high), *_, (last, low) = sorted(trained, key=lambda each: -each[1].test_accuracy)
+    rows = sum(map(sum, high.confusion))
+    numbers = f"{figures.percent(high.test_accuracy)} against {figures.percent(low.test_accuracy)}"
+    gap = high.test_accuracy - low.test_accuracy
+    if high.test_accuracy == low.test_accuracy:
+        yield Evidence("Both are equally accurate", f"{numbers} of the test split")
+    elif gap < CHANCE * _standard_error(high.test_accuracy, low.test_accuracy, rows):
+        yield Evidence(
+            "No difference in accuracy that chance would not explain",
+            f"{first} {numbers} of {figures.count(rows, 'row')}",
+        )
     else:
         yield Evidence(
-            f"{first} is {100 * (high - low):.2f} points more accurate than {last}",
-            f"{figures.percent(high)} against {figures.percent(low)} of the test split",
+            f"{first} is {100 * gap:.2f} points more accurate than {last}",
+            f"{numbers} of the test split",
         )
+
+
+def _standard_error(one: float, other: float, rows: int) -> float:
+    """Of the difference of two proportions over ``rows`` rows each, both between 0 and 1."""
+    return math.sqrt((one * (1 - one) + other * (1 - other)) / rows)
 
 
 def _shortfalls(report: RunReport) -> Iterable[Evidence]:

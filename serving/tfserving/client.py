@@ -99,11 +99,11 @@ class RestClient(Closing):
         """The outputs in a successful answer's body; see :func:`serving.wire.rows.decode_rows`."""
         return decode_rows(body, self._contract)
 
-    def curl_line(self, inputs: Tensors) -> str:
-        """A command to paste that sends these inputs."""
-        body = encode_rows(inputs).decode()
+    def paste_line(self, inputs: Tensors, sample: Path) -> str:
+        """A ``curl`` command that sends these inputs; they are written to ``sample``."""
+        sample.write_bytes(encode_rows(inputs))
         header = ": ".join(_JSON)
-        return shlex.join(["curl", "-sS", "-H", header, "-d", body, self._predict_url()])
+        return shlex.join(["curl", "-sS", "-H", header, "-d", f"@{sample}", self._predict_url()])
 
     def close(self) -> None:
         self._http.close()
@@ -200,17 +200,17 @@ class GrpcClient(Closing):
         except DecodeError as error:
             raise ServerFault(f"The answer is no PredictResponse: {body[:100]!r}") from error
 
-    def grpcurl_line(self, inputs: Tensors) -> str:
-        """A command to paste that sends these inputs.
+    def paste_line(self, inputs: Tensors, sample: Path) -> str:
+        """A ``grpcurl`` command that sends these inputs; they are written to ``sample``.
 
         TF Serving has no reflection, so the interface is read from a file of ours.
         """
         request = _request(self._model_name, inputs, as_content=False)
+        sample.write_text(MessageToJson(request, indent=None))
         folder = str(Path(__file__).parent)
         words = ["grpcurl", "-plaintext", "-import-path", folder, "-proto", "prediction.proto"]
-        return shlex.join(
-            [*words, "-d", MessageToJson(request, indent=None), self._address, PREDICT]
-        )
+        words += ["-d", "@", self._address, PREDICT]
+        return f"{shlex.join(words)} < {shlex.quote(str(sample))}"
 
     def close(self) -> None:
         self._channel.close()

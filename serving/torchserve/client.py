@@ -86,8 +86,7 @@ class RestClient(Closing):
     def call_for(self, inputs: Tensors) -> WireCall:
         """The request that ``predict`` would send, as bytes; its token lasts up to an hour."""
         headers = {**self._tokens.headers("inference"), "Content-Type": "application/json"}
-        url = f"{self._base_url}/predictions/{self._model_name}"
-        return WireCall("REST", url, "", tuple(headers.items()), encode_rows(inputs))
+        return WireCall("REST", self._url(), "", tuple(headers.items()), encode_rows(inputs))
 
     def read_answer(self, body: bytes) -> dict[str, np.ndarray]:
         """The outputs in an answer's bytes."""
@@ -105,23 +104,25 @@ class RestClient(Closing):
         answer = self._post(body, model_name or self._model_name)
         return answer.status_code, answer.text
 
-    def curl_line(self, inputs: Tensors) -> str:
-        """A command to paste that sends these inputs; it names the token's file, not the token."""
+    def paste_line(self, inputs: Tensors, sample: Path) -> str:
+        """A ``curl`` command that sends these inputs; they are written to ``sample``.
+
+        It names the token's file, not the token.
+        """
+        sample.write_bytes(encode_rows(inputs))
         header = self._tokens.header_file("inference")
         words = ["curl", "-sS", "-H", f"@{header}", "-H", "Content-Type: application/json"]
-        words += [
-            "-d",
-            encode_rows(inputs).decode(),
-            f"{self._base_url}/predictions/{self._model_name}",
-        ]
-        return shlex.join(words)
+        return shlex.join([*words, "-d", f"@{sample}", self._url()])
 
     def close(self) -> None:
         self._http.close()
 
+    def _url(self, model_name: str | None = None) -> str:
+        return f"{self._base_url}/predictions/{model_name or self._model_name}"
+
     def _post(self, body: bytes, model_name: str) -> httpx.Response:
         headers = {**self._tokens.headers("inference"), "Content-Type": "application/json"}
-        url = f"{self._base_url}/predictions/{model_name}"
+        url = self._url(model_name)
         try:
             return self._http.post(url, content=body, headers=headers)
         except httpx.TransportError as error:
@@ -215,24 +216,18 @@ class GrpcClient(Closing):
         """The outputs in an answer's bytes."""
         return _outputs_in(bytes(PredictionResponse.FromString(body).prediction))
 
-    def grpcurl_line(self, inputs: Tensors) -> str:
-        """A command to paste that sends these inputs as JSON; the token is read from its file."""
-        header = shlex.quote(str(self._tokens.header_file("inference")))
+    def paste_line(self, inputs: Tensors, sample: Path) -> str:
+        """A ``grpcurl`` command that sends these inputs as JSON; they are written to ``sample``.
+
+        It names the token's file, not the token.
+        """
         data = base64.b64encode(encode_rows(inputs)).decode()
-        body = json.dumps({"model_name": self._model_name, "input": {"data": data}})
-        words = [
-            "-import-path",
-            str(Path(__file__).parent),
-            "-proto",
-            "inference.proto",
-            "-d",
-            body,
-        ]
-        words += [
-            self._address,
-            METHOD.removeprefix("/"),
-        ]
-        return f'grpcurl -plaintext -H "$(cat {header})" {shlex.join(words)}'
+        sample.write_text(json.dumps({"model_name": self._model_name, "input": {"data": data}}))
+        header = shlex.quote(str(self._tokens.header_file("inference")))
+        words = ["-import-path", str(Path(__file__).parent), "-proto", "inference.proto"]
+        words += ["-d", "@", self._address, METHOD.removeprefix("/")]
+        line = shlex.join(words)
+        return f'grpcurl -plaintext -H "$(cat {header})" {line} < {shlex.quote(str(sample))}'
 
     def close(self) -> None:
         self._channel.close()

@@ -28,8 +28,10 @@ def option(words: list[str], name: str) -> str:
 
 @pytest.mark.servers
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_line_works_as_it_stands(rest: RestClient, reference: Reference) -> None:
-    line = rest.curl_line({"image": reference["image"][:1]})
+def test_the_curl_line_works_as_it_stands(
+    rest: RestClient, reference: Reference, tmp_path: Path
+) -> None:
+    line = rest.paste_line({"image": reference["image"][:1]}, tmp_path / "sample.json")
     done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=60)
     [row] = json.loads(done.stdout)["predictions"]
     np.testing.assert_allclose(row["logits"], reference["logits"][0], atol=1e-5)
@@ -37,18 +39,23 @@ def test_the_curl_line_works_as_it_stands(rest: RestClient, reference: Reference
 
 @pytest.mark.servers
 @pytest.mark.skipif(shutil.which("grpcurl") is None, reason="grpcurl is not installed")
-def test_the_grpcurl_line_works_as_it_stands(grpc_client: GrpcClient, reference: Reference) -> None:
-    line = grpc_client.grpcurl_line({"image": reference["image"][:1]})
+def test_the_grpcurl_line_works_as_it_stands(
+    grpc_client: GrpcClient, reference: Reference, tmp_path: Path
+) -> None:
+    line = grpc_client.paste_line({"image": reference["image"][:1]}, tmp_path / "sample.json")
     done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=60)
     logits = json.loads(done.stdout)["outputs"]["logits"]["floatVal"]
     np.testing.assert_allclose(logits, reference["logits"][0], atol=1e-5)
 
 
 @pytest.mark.servers
-def test_the_grpcurl_line_holds_the_request(grpc_client: GrpcClient, reference: Reference) -> None:
-    image = reference["image"][:2]
-    words = shlex.split(grpc_client.grpcurl_line({"image": image}))
-    request = Parse(option(words, "-d"), PredictRequest())
+def test_the_grpcurl_line_holds_the_request(
+    grpc_client: GrpcClient, reference: Reference, tmp_path: Path
+) -> None:
+    image, sample = reference["image"][:2], tmp_path / "sample.json"
+    words = shlex.split(grpc_client.paste_line({"image": image}, sample))
+    request = Parse(sample.read_text(), PredictRequest())
+    assert words[-2:] == ["<", str(sample)]
     np.testing.assert_array_equal(from_proto(request.inputs["image"]), image)
     assert (Path(option(words, "-import-path")) / option(words, "-proto")).is_file()
 

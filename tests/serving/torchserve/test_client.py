@@ -100,11 +100,11 @@ def test_nobody_behind_the_grpc_address_is_unreachable(tokens, images_contract):
 
 def test_lines_to_paste_name_the_tokens_file_but_not_the_token(tokens, images_contract, tmp_path):
     with client(tokens, images_contract, lambda request: httpx.Response(200)) as rest:
-        curl = rest.curl_line(INPUTS)
+        curl = rest.paste_line(INPUTS, tmp_path / "rest.json")
     with GrpcClient("127.0.0.1:1", "", "images", images_contract, tokens) as grpc_client:
-        grpcurl = grpc_client.grpcurl_line(INPUTS)
+        grpcurl = grpc_client.paste_line(INPUTS, tmp_path / "grpc.json")
     for line in (curl, grpcurl):
         assert "secret" not in line
         assert str(tmp_path / "inference.header") in line
         assert "\n" not in line
-    assert shlex.split(grpcurl)[-1].endswith("InferenceAPIsService/Predictions")
+    assert shlex.split(grpcurl)[-3].endswith("InferenceAPIsService/Predictions")

@@ -167,11 +167,10 @@ def test_a_renewed_key_is_taken_up_by_a_client_that_holds_the_old_one(running, r
     assert_close(rest.predict(scripted.inputs), scripted.outputs)
 
 
-def test_the_curl_line_works_as_it_stands(rest, scripted, images_contract):
+def test_the_curl_line_works_as_it_stands(rest, scripted, images_contract, tmp_path):
     row = {"image": scripted.inputs["image"][:1]}
-    done = subprocess.run(
-        rest.curl_line(row), shell=True, capture_output=True, check=True, timeout=60
-    )
+    line = rest.paste_line(row, tmp_path / "sample.json")
+    done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=60)
     first = {name: values[:1] for name, values in scripted.outputs.items()}
     assert_close(decode_rows(done.stdout, images_contract), first)
 
