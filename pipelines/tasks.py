@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from prefect.futures import PrefectFuture
 from models.errors import PortInUse, ServerError, ServerMissing, Unreachable
 from pipelines.facts import Timings
 from pipelines.timing import Stopwatch
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, log
 
 RETRY_DELAY_SECONDS = 2
 
@@ -25,6 +26,7 @@ class Run:
     """
 
     def __init__(self, space: Workspace) -> None:
+        log.setLevel(min(log.level or logging.INFO, logging.INFO))  # else Prefect's UI gets none
         self.space = space
         self._clock = Stopwatch()
         self._submitted: list[tuple[str, Sequence[str], PrefectFuture[Any]]] = []
