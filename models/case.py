@@ -50,7 +50,7 @@ class Tolerances:
     """What every comparison of the case is held to."""
 
     before_training: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-5))
-    transplant: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4, rtol=1e-5))
+    transplant: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4))
     float32: Tolerance = field(default_factory=lambda: Tolerance(atol=1e-4, rtol=1e-4))
     int8: Tolerance = field(
         default_factory=lambda: Tolerance(

@@ -17,6 +17,7 @@
     │   ├── ShapeMismatch          outputs have other shapes
     │   └── NotFinite              outputs hold NaN or infinity
     ├── ServerError                a server cannot be used
+    │   ├── AlreadyServing         the servers of this case were left running before
     │   ├── ServerMissing          the program (or the Java under it) is not installed
     │   ├── PortInUse              somebody else listens there
     │   ├── ServerDied             the process ended before it was asked to
@@ -104,6 +105,10 @@ class NotFinite(ParityError):
 
 class ServerError(TwinServeError):
     """A server cannot be used."""
+
+
+class AlreadyServing(ServerError):
+    """The servers of this case were left running before."""
 
 
 class ServerMissing(ServerError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from models.case import Case
 from models.contract import Contract, Tensors
@@ -21,7 +21,9 @@ from models.errors import SettingsError
 from models.predictor import Predictor
 from models.weights import Shapes
 
-FRAMEWORKS = ("tensorflow", "pytorch")
+FrameworkName = Literal["tensorflow", "pytorch"]
+FRAMEWORKS: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
+TITLES: dict[FrameworkName, str] = {"tensorflow": "Keras", "pytorch": "PyTorch"}
 MODULES = ("training", "export", "runtime")
 
 Network = Any

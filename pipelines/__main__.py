@@ -169,11 +169,11 @@ def report(case: CaseName = "digits", version: Version = None) -> None:
 def serve(case: CaseName = "digits", version: Version = None) -> None:
     """Start both servers, print how to ask them, and leave them running; `stop` ends them."""
     from pipelines.invitation import print_invitation
-    from pipelines.serve import start_servers
+    from pipelines.serve import leave_running
 
     space = Workspace.open(case, read_settings())
     manifest = space.manifest(version)
-    started = start_servers(space, manifest, keep=True)
+    started = leave_running(space, manifest)
     print_invitation(space, manifest, [server.spec for server in started.servers], out)
 
 

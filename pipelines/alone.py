@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from models.artifact import Manifest
 from models.errors import ArtifactMissing
+from models.framework import FRAMEWORKS, FrameworkName
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, recall
 from pipelines.data import prepare_data
@@ -17,7 +18,6 @@ from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import (
     DataFacts,
     Findings,
-    FrameworkName,
     Measurements,
     RunReport,
     Timings,
@@ -30,7 +30,6 @@ from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
 from serving.load.job import LoadPlan
 
-BOTH: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
 T = TypeVar("T")
 
 
@@ -39,7 +38,7 @@ def train_alone(space: Workspace) -> tuple[DataFacts, Trainings]:
     rows = prepare_data(space)
     initial = _both(lambda name: initialise(space, name, rows))
     same = agree_before_training(space, *initial)
-    trainings = _both(lambda name: train(space, name, rows, initial[BOTH.index(name)]))
+    trainings = _both(lambda name: train(space, name, rows, initial[FRAMEWORKS.index(name)]))
     return rows, Trainings(trainings=trainings, same_model=same)
 
 
@@ -50,7 +49,7 @@ def export_alone(space: Workspace) -> Manifest:
         ArtifactMissing: there is no training of the case as it is now.
     """
     rows = prepare_data(space)
-    for name in BOTH:
+    for name in FRAMEWORKS:
         if not space.training_folder(name, rows.digest).exists():
             raise ArtifactMissing(
                 f"{space.case.name!r} is not trained as it is now ({name}).",
@@ -58,7 +57,7 @@ def export_alone(space: Workspace) -> Manifest:
             )
     _, facts = train_alone(space.reusing())
     exports = _both(
-        lambda name: export_framework(space, name, rows, facts.trainings[BOTH.index(name)])
+        lambda name: export_framework(space, name, rows, facts.trainings[FRAMEWORKS.index(name)])
     )
     manifest = assemble_version(space, rows, exports)
     keep(space, manifest.version, "train", facts)
@@ -123,5 +122,5 @@ def servers_for(space: Workspace, manifest: Manifest) -> Iterator[StartedServers
 
 
 def _both(work: Callable[[FrameworkName], T]) -> list[T]:
-    with ThreadPoolExecutor(len(BOTH)) as pool:
-        return list(pool.map(work, BOTH))
+    with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
+        return list(pool.map(work, FRAMEWORKS))

@@ -9,15 +9,13 @@ from models.contract import Tensors
 from models.errors import TwinServeError
 from models.parity import compare
 from models.predictor import predict_in_batches
-from pipelines.facts import Check, Findings, FrameworkName, MalformedFacts, Outcome
+from pipelines.facts import Check, Findings, MalformedFacts, Outcome
 from pipelines.judging import named, parity_check, parity_row
 from pipelines.malformed import send_malformed
 from pipelines.reference import Reference
 from pipelines.verify import BATCH_SIZES, Answer, judge_answers
 from pipelines.workspace import Workspace, log
-from serving.endpoints import Client, Endpoint, Reachable, endpoints_of
-
-FRAMEWORK: dict[str, FrameworkName] = {"tfserving": "tensorflow", "torchserve": "pytorch"}
+from serving.endpoints import FRAMEWORK_OF, Client, Endpoint, Reachable, endpoints_of
 
 
 def check_server(
@@ -29,7 +27,7 @@ def check_server(
         the findings, and the server's answers to the test split over gRPC.
     """
     findings, answers = Findings(), {}
-    reference = Reference.of(space, FRAMEWORK[server.name], manifest)
+    reference = Reference.of(space, FRAMEWORK_OF[server.name], manifest)
     for endpoint in endpoints_of(server):
         with _connect(space, endpoint) as client:
             answer = _ask(space, client, reference)

@@ -12,10 +12,9 @@ from filelock import FileLock
 
 from models.artifact import Artifact, Manifest, storage_errors, whole_folder
 from models.errors import ArtifactMissing
-from models.framework import Format
-from pipelines.facts import ArtifactFacts, DataFacts, ExportFacts, FrameworkName, TrainingFacts
+from models.framework import TITLES, Format, FrameworkName
+from pipelines.facts import ArtifactFacts, DataFacts, ExportFacts, TrainingFacts
 from pipelines.settings import PROJECT
-from pipelines.train import TITLES
 from pipelines.workspace import Workspace, log
 from serving.torchserve.repository import pack
 

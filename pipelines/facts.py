@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FrameworkName = Literal["tensorflow", "pytorch"]
+from models.framework import FrameworkName
+
 Protocol = Literal["REST", "gRPC"]
 
 

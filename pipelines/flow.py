@@ -17,11 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models import worker
 from models.artifact import Manifest
+from models.framework import FRAMEWORKS
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, raise_if_failed
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
-from pipelines.facts import DataFacts, Findings, FrameworkName, Measurements, Trainings
+from pipelines.facts import DataFacts, Findings, Measurements, Trainings
 from pipelines.measure import measure, measurement_digest
 from pipelines.prefect_artifacts import publish_artifacts
 from pipelines.serve import StartedServers, start_servers
@@ -33,7 +34,6 @@ from pipelines.workspace import Workspace
 from serving import process
 from serving.load.job import LoadPlan
 
-BOTH: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
 PLAN = LoadPlan()
 
 
@@ -121,7 +121,7 @@ def initialise_twins(run: Run, rows: DataFacts) -> list[PrefectFuture[Any]]:
             key=run.space.initial_digest(name, rows.digest),
             made=run.space.initial_folder(name, rows.digest),
         )
-        for name in BOTH
+        for name in FRAMEWORKS
     ]
 
 
@@ -140,7 +140,7 @@ def train_twins(
             key=run.space.training_digest(name, rows.digest),
             made=run.space.training_folder(name, rows.digest),
         )
-        for name, start in zip(BOTH, initial, strict=True)
+        for name, start in zip(FRAMEWORKS, initial, strict=True)
     ]
 
 
@@ -157,7 +157,7 @@ def export_version(run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]])
             key=run.space.export_digest(name, rows.digest),
             made=run.space.export_folder(name, rows.digest),
         )
-        for name, training in zip(BOTH, trained, strict=True)
+        for name, training in zip(FRAMEWORKS, trained, strict=True)
     ]
     manifest: Manifest = run.submit(
         assemble_version, rows, exported, after=_each("export_framework")
@@ -177,7 +177,7 @@ def verify_files(run: Run, manifest: Manifest) -> Findings:
             after=["assemble_version"],
             key=run.space.verification_digest(manifest),
         )
-        for name in BOTH
+        for name in FRAMEWORKS
     ]
     found = Findings().joined(*(future.result() for future in futures))
     keep(run.space, manifest.version, "verify", found)
@@ -250,4 +250,4 @@ def _rename_flow_run(name: str) -> None:
 
 
 def _each(stage: str) -> list[str]:
-    return [f"{stage} {name}" for name in BOTH]
+    return [f"{stage} {name}" for name in FRAMEWORKS]

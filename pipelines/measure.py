@@ -16,7 +16,6 @@ import psutil
 from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
 from models.errors import ServerNotReady
-from pipelines.check import FRAMEWORK
 from pipelines.facts import (
     Check,
     LatencyFacts,
@@ -30,7 +29,7 @@ from pipelines.reference import Reference
 from pipelines.serve import StartedServers
 from pipelines.settings import PROJECT
 from pipelines.workspace import Workspace, log
-from serving.endpoints import endpoints_of
+from serving.endpoints import FRAMEWORK_OF, endpoints_of
 from serving.load.job import LoadJob, LoadPlan, LoadTarget
 from serving.process import ProcessServer
 
@@ -41,7 +40,7 @@ ROWS = 64
 def measurement_digest(manifest: Manifest, servers: StartedServers, plan: LoadPlan) -> str:
     """Digest of what the figures depend on: files, servers, load, machine."""
     return digest_of_parts(
-        manifest.input_digest,
+        sorted(artifact.sha256 for artifact in manifest.artifacts),
         [server.spec.label for server in servers.servers],
         plan,
         digest_of_files((PROJECT / "serving").rglob("*.py")),
@@ -120,7 +119,7 @@ def _run_load(
 
 
 def _write_rows(space: Workspace, manifest: Manifest, server: str, scratch: Path) -> Path:
-    reference = Reference.of(space, FRAMEWORK[server], manifest)
+    reference = Reference.of(space, FRAMEWORK_OF[server], manifest)
     rows = reference.split.rows(slice(0, ROWS))
     path = scratch / f"{server}.npz"
     inputs = {f"inputs/{name}": array for name, array in rows.inputs.items()}
@@ -137,7 +136,7 @@ def _server_facts(
     return ServerFacts(
         name=spec.name,
         label=spec.label,
-        framework=FRAMEWORK[spec.name],
+        framework=FRAMEWORK_OF[spec.name],
         where="process",
         ready_seconds=started.ready_seconds[spec.name],
         idle_bytes=idle[spec.name],

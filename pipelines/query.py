@@ -11,9 +11,9 @@ from rich.table import Table
 from models.contract import Contract, Tensors
 from models.errors import ServerDied, SettingsError, TwinServeError
 from pipelines.reference import Reference
+from pipelines.serve import left_running
 from pipelines.workspace import Workspace
 from serving.endpoints import Endpoint, endpoints_of
-from serving.process import RunningServer
 
 
 def query_servers(space: Workspace, row: int, console: Console) -> None:
@@ -23,7 +23,9 @@ def query_servers(space: Workspace, row: int, console: Console) -> None:
         ServerDied: nothing of this case runs, or an endpoint does not answer.
         SettingsError: there is no such row.
     """
-    servers = running(space)
+    servers = left_running(space)
+    if not servers:
+        raise ServerDied(f"No server of {space.case.name!r} is running.", "Run `make serve` first.")
     manifest = space.manifest(int(servers[0].tags["version"]))
     split = Reference.of(space, "tensorflow", manifest).split
     if row >= len(split):
@@ -41,22 +43,6 @@ def query_servers(space: Workspace, row: int, console: Console) -> None:
         for endpoint in endpoints_of(server):
             table.add_row(endpoint.title, *_ask(space, endpoint, sample.inputs))
     console.print(table)
-
-
-def running(space: Workspace) -> list[RunningServer]:
-    """Records of the servers of this case that are alive.
-
-    Raises:
-        ServerDied: there are none.
-    """
-    found = [
-        record
-        for record in RunningServer.read_all(space.settings.records)
-        if record.tags.get("case") == space.case.name and record.is_running()
-    ]
-    if not found:
-        raise ServerDied(f"No server of {space.case.name!r} is running.", "Run `make serve` first.")
-    return sorted(found, key=lambda record: record.name)
 
 
 def _ask(space: Workspace, endpoint: Endpoint, inputs: Tensors) -> tuple[str, str, str]:

@@ -9,9 +9,9 @@ from models.artifact import Manifest
 from models.contract import Tensors
 from models.dataset import Dataset, Split
 from models.errors import ArtifactMissing
+from models.framework import TITLES, FrameworkName
 from models.verbs import REFERENCE, read_reference
 from pipelines.data import FILE
-from pipelines.train import TITLES
 from pipelines.workspace import Workspace
 
 
@@ -32,7 +32,7 @@ class Reference:
     split: Split
 
     @classmethod
-    def of(cls, space: Workspace, framework: str, manifest: Manifest) -> Reference:
+    def of(cls, space: Workspace, framework: FrameworkName, manifest: Manifest) -> Reference:
         """Read what training left.
 
         Raises:
@@ -57,7 +57,7 @@ def dataset_path(space: Workspace, manifest: Manifest) -> Path:
     return _present(space.home / "data" / manifest.data / FILE, manifest)
 
 
-def training_path(space: Workspace, framework: str, manifest: Manifest) -> Path:
+def training_path(space: Workspace, framework: FrameworkName, manifest: Manifest) -> Path:
     """The folder of the training that a version was exported from.
 
     Raises:

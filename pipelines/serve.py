@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from models.artifact import Manifest, storage_errors
-from models.errors import ServerNotReady
+from models.errors import AlreadyServing, ServerNotReady
 from models.framework import Format
 from models.parity import compare
 from pipelines.reference import Reference
@@ -153,6 +153,32 @@ def ask_first(space: Workspace, manifest: Manifest, server: ProcessServer) -> No
             f"{parity.max_abs:.1e}.",
             "It serves another model than the manifest says.",
         )
+
+
+def leave_running(space: Workspace, manifest: Manifest) -> StartedServers:
+    """Start both servers to outlive this process.
+
+    Raises:
+        AlreadyServing: they were left running before.
+        ServerError: one did not get ready.
+    """
+    before = left_running(space)
+    if before:
+        raise AlreadyServing(
+            f"Version {before[0].tags['version']} of {space.case.name!r} is already being served.",
+            "`make query` asks it, `make stop` ends it.",
+        )
+    return start_servers(space, manifest, keep=True)
+
+
+def left_running(space: Workspace) -> list[RunningServer]:
+    """The servers of this case that ``leave_running`` started and that are alive, sorted by name."""
+    found = [
+        record
+        for record in RunningServer.read_all(space.settings.records)
+        if KEEP in record.tags and record.tags["case"] == space.case.name and record.is_running()
+    ]
+    return sorted(found, key=lambda record: record.name)
 
 
 def stop_orphans(space: Workspace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,7 +25,6 @@ class Settings(BaseSettings):
     cases_path: str = Field(
         "", description="More folders with cases, separated as PATH is; beside models/cases"
     )
-    launcher: Literal["process"] = Field("process", description="Where servers run")
     threads: int = Field(
         max(1, (os.cpu_count() or 2) // 2),
         ge=1,

@@ -7,7 +7,7 @@ from pathlib import Path
 from models.arrays import read_arrays
 from models.artifact import digest_of
 from models.errors import ChecksFailed
-from models.framework import FRAMEWORKS
+from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from models.parity import compare
 from models.verbs import BEFORE_TRAINING, INITIAL_WEIGHTS
 from models.weights import check_same_shapes, read_weights_file
@@ -16,15 +16,12 @@ from pipelines.facts import (
     DataFacts,
     Epoch,
     Findings,
-    FrameworkName,
     InitialFacts,
     Outcome,
     TrainingFacts,
 )
 from pipelines.judging import parity_check, parity_row
 from pipelines.workspace import Workspace, log
-
-TITLES = {"tensorflow": "Keras", "pytorch": "PyTorch"}
 
 
 def initialise(space: Workspace, framework: FrameworkName, data: DataFacts) -> InitialFacts:

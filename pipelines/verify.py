@@ -14,13 +14,12 @@ from models.artifact import Manifest
 from models.case import Case
 from models.contract import Tensors
 from models.errors import ArtifactError, ParityError
-from models.framework import FRAMEWORKS, Format
+from models.framework import FRAMEWORKS, TITLES, Format, FrameworkName
 from models.parity import Parity, Tolerance, compare
 from models.predictor import Signature, StatedTensor, check_signature
-from pipelines.facts import Check, Findings, FrameworkName, Outcome, ParityRow
+from pipelines.facts import Check, Findings, Outcome, ParityRow
 from pipelines.judging import failed_row, named, parity_check, parity_row
 from pipelines.reference import Reference, dataset_path, training_path
-from pipelines.train import TITLES
 from pipelines.workspace import Workspace, log
 
 BATCH_SIZES = (1, 7, 0)
@@ -204,7 +203,7 @@ def _signature(stored: Mapping[str, Any]) -> Signature:
 
 
 def _transplant(space: Workspace, framework: FrameworkName, manifest: Manifest) -> Findings:
-    other: FrameworkName = FRAMEWORKS[1 - FRAMEWORKS.index(framework)]  # type: ignore[assignment]
+    other = FRAMEWORKS[1 - FRAMEWORKS.index(framework)]
     dataset, trained = dataset_path(space, manifest), training_path(space, other, manifest)
     result = space.call(framework, "transplant", str(dataset), trained=str(trained))
     parity = Parity(**{**result, "tolerance": Tolerance(**result["tolerance"])})

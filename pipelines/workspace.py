@@ -182,9 +182,13 @@ class Workspace:
         )
 
     def verification_digest(self, manifest: Manifest) -> str:
-        """Digest of what files are judged by."""
+        """Digest of the files themselves and of what they are judged by."""
+        judges = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
         return digest_of_parts(
-            manifest.input_digest, asdict(self.case.tolerances), self.case.min_test_accuracy
+            manifest.training,
+            sorted(artifact.sha256 for artifact in manifest.artifacts),
+            asdict(self.case.tolerances),
+            digest_of_files(PROJECT / path for path in judges),
         )
 
     # ---- places ----

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from models.contract import Contract
+from models.framework import FrameworkName
 from serving.tfserving import client as tfserving
 from serving.torchserve import client as torchserve
 from serving.torchserve.tokens import Tokens
 
 PROTOCOLS = ("REST", "gRPC")
-FRAMEWORK_OF = {"tfserving": "tensorflow", "torchserve": "pytorch"}
+FRAMEWORK_OF: dict[str, FrameworkName] = {"tfserving": "tensorflow", "torchserve": "pytorch"}
 
 Client = tfserving.RestClient | tfserving.GrpcClient | torchserve.RestClient | torchserve.GrpcClient
 
@@ -58,7 +59,7 @@ class Endpoint:
         return f"{self.label} · {self.protocol}"
 
     @property
-    def framework(self) -> str:
+    def framework(self) -> FrameworkName:
         return FRAMEWORK_OF[self.server]
 
     def connect(self, model_name: str, contract: Contract, timeout_seconds: float = 30.0) -> Client:

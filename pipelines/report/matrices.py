@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from models.framework import FrameworkName
 from pipelines.facts import (
-    FrameworkName,
     MalformedFacts,
     Outcome,
     ParityRow,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
+from models.framework import FrameworkName
 from pipelines.facts import (
     ArtifactFacts,
-    FrameworkName,
     LatencyFacts,
     Protocol,
     RunReport,
