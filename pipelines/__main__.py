@@ -12,7 +12,7 @@ from rich.console import Console
 from models.errors import ChecksFailed
 from pipelines import terminal
 from pipelines.settings import read_settings
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, log
 
 # Every stage is imported when it is asked for: `--help` must not wait for Prefect, gRPC and the rest.
 
@@ -72,6 +72,7 @@ def demo(
     settings = read_settings()
     # Says what is wrong with a case before Prefect takes its seconds to start.
     Workspace.open(case, settings)
+    log.info("Starting Prefect")
     prepare_prefect(settings, terminal.is_verbose())
     from pipelines.conclude import read_report
     from pipelines.flow import Hyperparameters, side_by_side

@@ -238,7 +238,8 @@ def measure_servers(
 
 
 def _training(run: Run, future: PrefectFuture[Any]) -> Any:
-    return future.result().model_copy(update={"cached": run.was_reused(future)})
+    facts = future.result()
+    return facts.model_copy(update={"cached": facts.cached or run.was_reused(future)})
 
 
 def _rename_flow_run(name: str) -> None:

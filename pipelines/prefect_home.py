@@ -39,6 +39,8 @@ def prepare_prefect(settings: Settings, verbose: bool) -> None:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "twinserve",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
+        # Its own limit of 20 s is too short for a first start on a busy machine.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)

@@ -97,6 +97,7 @@ def train(
                     f"validation accuracy {epoch.validation_accuracy:.4f}"
                 )
 
+    reused = space.is_complete(folder)
     result = space.make(framework, "train", data.path, folder, on_progress, initial=initial.path)
     return TrainingFacts(
         framework=framework,
@@ -107,7 +108,7 @@ def train(
         test_accuracy=result["test_accuracy"],
         confusion=result["confusion"],
         input_digest=space.training_digest(framework, data.digest),
-        cached=False,
+        cached=reused,
     )
 
 

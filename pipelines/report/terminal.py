@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.facts import Check, Outcome, RunReport
+from pipelines.report import figures
 from pipelines.report.contests import Evidence
 from pipelines.report.evidence import checks_in_order, measurement_cautions, verdict
 from pipelines.report.figures import printable
@@ -37,6 +38,7 @@ def print_report(report: RunReport, console: Console) -> None:
     for caution in measurement_cautions(report):
         console.print(_caution(caution))
     _print_checks(report, console)
+    _print_time(report, console)
     _print_verdict(report, console)
 
 
@@ -102,6 +104,19 @@ def _check_body(check: Check) -> Text:
     found = f"found {check.figure}" + (f", held to {check.limit}" if check.limit else "")
     lines = (check.question, found, check.detail)
     return _plain("\n".join(line for line in lines if line))
+
+
+def _print_time(report: RunReport, console: Console) -> None:
+    wall, critical = report.timings.wall_seconds, report.timings.critical_path_seconds
+    if critical > 0:
+        console.print()
+        console.print(
+            _plain(
+                f"The flow took {figures.seconds(wall)}, its longest chain of stages "
+                f"{figures.seconds(critical)} ({wall / critical:.2f} ×).",
+                "dim",
+            )
+        )
 
 
 def _print_verdict(report: RunReport, console: Console) -> None:
