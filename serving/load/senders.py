@@ -54,7 +54,7 @@ class RestSender:
             ) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"{call.target}: {error or type(error).__name__}") from error
+            raise Unreachable(f"{call.target}: {str(error) or type(error).__name__}") from error
         if answer.status != 200:
             raise ServerFault(body.decode(errors="replace"), str(answer.status))
         return body

@@ -17,24 +17,16 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from models.contract import Contract, Tensors
-from models.errors import BadRequest, RequestError, ServerFault, Unreachable
+from models.errors import RequestError, ServerFault, Unreachable
 from models.predictor import Closing, Signature, StatedTensor
 from serving.torchserve.inference_pb2 import PredictionResponse, PredictionsRequest
 from serving.torchserve.inference_pb2_grpc import InferenceAPIsServiceStub
 from serving.torchserve.tokens import Tokens
 from serving.wire.call import WireCall
+from serving.wire.failures import grpc_failure, http_failure, transport_failure
 from serving.wire.rows import decode_rows, encode_rows
 
 TIMEOUT_SECONDS = 30.0
-SERVER_FAULTS = frozenset(
-    {
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DATA_LOSS,
-        grpc.StatusCode.UNIMPLEMENTED,
-    }
-)
-NO_ANSWER = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 METHOD = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
 TORCHSERVES_OWN = "org.pytorch.serve."
 """In every error that TorchServe itself reports: it appends the name of its Java exception."""
@@ -80,7 +72,7 @@ class RestClient(Closing):
     def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
         answer = self._post(encode_rows(inputs), self._model_name)
         if answer.is_error:
-            raise _http_error(answer)
+            raise http_failure(answer.status_code, answer.text)
         return decode_rows(answer.content, self._contract)
 
     def call_for(self, inputs: Tensors) -> WireCall:
@@ -126,7 +118,7 @@ class RestClient(Closing):
         try:
             return self._http.post(url, content=body, headers=headers)
         except httpx.TransportError as error:
-            raise _no_answer(url, error) from error
+            raise transport_failure(error, url) from error
 
 
 class GrpcClient(Closing):
@@ -201,7 +193,7 @@ class GrpcClient(Closing):
                 request, timeout=self._timeout_seconds, metadata=metadata
             )
         except grpc.RpcError as error:
-            raise _grpc_error(error) from error
+            raise _grpc_failure(error) from error
         return bytes(answer.prediction)
 
     def call_for(self, inputs: Tensors) -> WireCall:
@@ -244,9 +236,9 @@ def describe(http: httpx.Client, management_url: str, model_name: str, tokens: T
     try:
         answer = http.get(url, params={"customized": "true"}, headers=headers)
     except httpx.TransportError as error:
-        raise _no_answer(url, error) from error
+        raise transport_failure(error, url) from error
     if answer.is_error:
-        raise _http_error(answer)
+        raise http_failure(answer.status_code, answer.text)
     try:
         stated = answer.json()[0]["customizedMetadata"]
         return Signature(_stated(stated["inputs"]), _stated(stated["outputs"]))
@@ -258,18 +250,12 @@ def _stated(specs: list[dict[str, Any]]) -> tuple[StatedTensor, ...]:
     return tuple(StatedTensor(each["name"], each["dtype"], tuple(each["shape"])) for each in specs)
 
 
-def _http_error(answer: httpx.Response) -> RequestError:
-    kind = BadRequest if answer.is_client_error else ServerFault
-    return kind(_words(answer.content), str(answer.status_code))
-
-
-def _grpc_error(error: grpc.RpcError) -> RequestError:
-    # A call that failed is its own error: grpcio raises the Call object.
-    code, details = error.code(), error.details() or ""
-    if code in NO_ANSWER and TORCHSERVES_OWN not in details:
-        return Unreachable(details, code.name)
-    is_fault = code in SERVER_FAULTS or code in NO_ANSWER
-    return (ServerFault if is_fault else BadRequest)(details, code.name)
+def _grpc_failure(error: grpc.RpcError) -> RequestError:
+    """TorchServe says UNAVAILABLE of its own accord too, for a model without a worker."""
+    found = grpc_failure(error)
+    if isinstance(found, Unreachable) and TORCHSERVES_OWN in found.message:
+        return ServerFault(found.message, found.status)
+    return found
 
 
 def _outputs_in(answer: bytes) -> dict[str, np.ndarray]:
@@ -286,16 +272,4 @@ def _error_in(answer: bytes) -> RequestError:
         code = int(json.loads(answer)["code"])
     except (ValueError, LookupError, TypeError):
         return ServerFault(f"The answer is not safetensors: {answer[:200]!r}")
-    return (BadRequest if code < 500 else ServerFault)(_words(answer), str(code))
-
-
-def _words(body: bytes) -> str:
-    """TorchServe's message in its error JSON, or whatever else it said."""
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, LookupError, TypeError):
-        return body.decode(errors="replace").strip()
-
-
-def _no_answer(url: str, error: httpx.TransportError) -> Unreachable:
-    return Unreachable(f"{url}: {str(error) or type(error).__name__}.")
+    return http_failure(code, answer.decode(errors="replace"))

@@ -44,7 +44,7 @@ def grpc_failure(error: grpc.RpcError) -> RequestError:
 
 def transport_failure(error: httpx.TransportError, url: str) -> Unreachable:
     """The error for a request that got no HTTP answer."""
-    return Unreachable(f"{url} gave no answer: {error or type(error).__name__}")
+    return Unreachable(f"{url} gave no answer: {str(error) or type(error).__name__}")
 
 
 def _words(body: str) -> str:
