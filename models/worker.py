@@ -60,9 +60,10 @@ def call(
     with tempfile.TemporaryDirectory(prefix="twinserve-") as scratch:
         request_path, log_path = Path(scratch, "request.json"), Path(scratch, "log")
         request_path.write_text(json.dumps({"threads": threads, **request}))
+        timed_out = threading.Event()
         with log_path.open("w") as log:
             process = _start([framework, verb, str(request_path)], log, scratch)
-            killer = threading.Timer(timeout_seconds, process.kill)
+            killer = threading.Timer(timeout_seconds, _kill, (process, timed_out))
             killer.start()
             try:
                 last = _listen(process, on_progress)
@@ -78,7 +79,7 @@ def call(
             verb,
             last,
             code,
-            timed_out=killer.finished.is_set() and code == -9,
+            timed_out=timed_out.is_set(),
             log=log_path,
         )
 
@@ -122,6 +123,11 @@ QUIET = {
 }
 
 
+def _kill(process: subprocess.Popen[str], timed_out: threading.Event) -> None:
+    timed_out.set()
+    process.kill()
+
+
 def _listen(process: subprocess.Popen[str], on_progress: ProgressListener | None) -> dict[str, Any]:
     last: dict[str, Any] = {}
     assert process.stdout is not None
@@ -144,7 +150,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _failure(
-    framework: str, verb: str, last: Mapping[str, Any], code: int, *, timed_out: bool, log: Path
+    framework: str, verb: str, last: Mapping[str, Any], code: int, timed_out: bool, log: Path
 ) -> TwinServeError:
     if "error" in last:
         error = last["error"]
