@@ -63,6 +63,10 @@ class ParityRow(Facts):
     reference_accuracy: float | None
     atol: float | None = Field(description="Null where only labels and accuracy are compared")
     rtol: float
+    min_label_agreement: float = Field(1.0, description="Bound of label_agreement")
+    max_accuracy_drop: float = Field(
+        0.0, description="Bound of reference_accuracy - accuracy, where both are known"
+    )
     passed: bool
     error: str = Field("", description="Name and message of the error that ended the comparison")
 

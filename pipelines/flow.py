@@ -81,6 +81,7 @@ def side_by_side(
             prepare_data, key=run.space.data_key(), made=run.space.data_folder()
         ).result()
         initial = initialise_twins(run, rows)
+        _raise_first(initial)
         same = run.submit(agree_before_training, *initial, after=_each("initialise")).result()
         trained = train_twins(run, rows, initial)
         manifest = export_version(run, rows, trained)
@@ -159,6 +160,7 @@ def export_version(run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]])
         )
         for name, training in zip(FRAMEWORKS, trained, strict=True)
     ]
+    _raise_first([*trained, *exported])
     manifest: Manifest = run.submit(
         assemble_version, rows, exported, after=_each("export_framework")
     ).result()
@@ -240,6 +242,12 @@ def measure_servers(
 def _training(run: Run, future: PrefectFuture[Any]) -> Any:
     facts = future.result()
     return facts.model_copy(update={"cached": facts.cached or run.was_reused(future)})
+
+
+def _raise_first(futures: list[PrefectFuture[Any]]) -> None:
+    """Wait; the error of one that failed. A task that waits for it would only say that it never ran."""
+    for future in futures:
+        future.result()
 
 
 def _rename_flow_run(name: str) -> None:

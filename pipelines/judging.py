@@ -22,6 +22,8 @@ def parity_row(stage: str, subject: str, reference: str, batch: str, parity: Par
         reference_accuracy=parity.reference_accuracy,
         atol=parity.tolerance.atol,
         rtol=parity.tolerance.rtol,
+        min_label_agreement=parity.tolerance.min_label_agreement,
+        max_accuracy_drop=parity.tolerance.max_accuracy_drop,
         passed=parity.passed,
     )
 
@@ -43,9 +45,13 @@ def parity_check(row: ParityRow, question: str) -> Check:
 
 
 def _limit(row: ParityRow) -> str:
-    if row.atol is None:
-        return "labels and accuracy only"
-    return f"≤ {row.atol:g}" + (f" + {row.rtol:g} × |reference|" if row.rtol else "")
+    bounds = []
+    if row.atol is not None:
+        bounds.append(f"≤ {row.atol:g}" + (f" + {row.rtol:g} × |reference|" if row.rtol else ""))
+    bounds.append(f"same label ≥ {row.min_label_agreement:.0%}")
+    if row.accuracy is not None:
+        bounds.append(f"accuracy lost ≤ {row.max_accuracy_drop:.2f}")
+    return ", ".join(bounds)
 
 
 def failed_row(
@@ -65,6 +71,8 @@ def failed_row(
         reference_accuracy=None,
         atol=tolerance.atol,
         rtol=tolerance.rtol,
+        min_label_agreement=tolerance.min_label_agreement,
+        max_accuracy_drop=tolerance.max_accuracy_drop,
         passed=False,
         error=error,
     )

@@ -29,7 +29,7 @@ class Run:
         log.setLevel(min(log.level or logging.INFO, logging.INFO))  # else Prefect's UI gets none
         self.space = space
         self._clock = Stopwatch()
-        self._submitted: list[tuple[str, Sequence[str], PrefectFuture[Any]]] = []
+        self._submitted: list[tuple[str, Sequence[str], float, PrefectFuture[Any]]] = []
 
     def submit(
         self,
@@ -71,7 +71,7 @@ class Run:
             retry_delay_seconds=RETRY_DELAY_SECONDS,
             retry_condition_fn=_may_pass,
         )(timed).submit(*arguments)
-        self._submitted.append((name, after, future))
+        self._submitted.append((name, after, self._clock.now(), future))
         return future
 
     def was_reused(self, future: PrefectFuture[Any]) -> bool:
@@ -80,9 +80,9 @@ class Run:
 
     def timings(self) -> Timings:
         """Where the time went so far."""
-        for name, after, future in self._submitted:
+        for name, after, at_seconds, future in self._submitted:
             if self.was_reused(future):
-                self._clock.reused(name, after)
+                self._clock.reused(name, after, at_seconds)
         return self._clock.timings()
 
 

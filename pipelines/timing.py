@@ -28,9 +28,13 @@ class Stopwatch:
             ended = time.monotonic()
             self._add(name, after, started - self._began, ended - started, cached=False)
 
-    def reused(self, name: str, after: Sequence[str] = ()) -> None:
-        """Note a stage whose earlier result was taken."""
-        self._add(name, after, time.monotonic() - self._began, 0.0, cached=True)
+    def now(self) -> float:
+        """Seconds since the run's start."""
+        return time.monotonic() - self._began
+
+    def reused(self, name: str, after: Sequence[str], at_seconds: float) -> None:
+        """Note a stage whose earlier result was taken, and when in the run."""
+        self._add(name, after, at_seconds, 0.0, cached=True)
 
     def timings(self) -> Timings:
         """The run so far."""
@@ -38,7 +42,7 @@ class Stopwatch:
             stages = sorted(self._stages.values(), key=lambda stage: stage.started)
         return Timings(
             stages=stages,
-            wall_seconds=time.monotonic() - self._began,
+            wall_seconds=self.now(),
             critical_path_seconds=critical_path(stages),
         )
 

@@ -108,11 +108,13 @@ def _line(rows: list[ParityRow], batches: tuple[str, ...]) -> ParityLine:
 
 
 def tolerance(row: ParityRow) -> str:
-    """``1e-5 + 1e-4 × |ref|``, as in ``models.parity``."""
+    """``1e-5 + 1e-4 × |ref|``, as in ``models.parity``; ``same label 97 %`` where not all must be."""
+    labels = f"same label {figures.percent(row.min_label_agreement)}"
     if row.atol is None:
-        return "same labels"
+        return labels
     relative = f" + {figures.difference(row.rtol)}\u202f×\u202f|ref|" if row.rtol else ""
-    return f"{figures.difference(row.atol)}{relative}"
+    bound = f"{figures.difference(row.atol)}{relative}"
+    return bound if row.min_label_agreement == 1 else f"{bound}, {labels}"
 
 
 def _parity_cell(row: ParityRow | None) -> Cell | None:
