@@ -23,7 +23,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         ArtifactCorrupt: the file is not such a file.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: numpy leaves a file open that turns out to be none of its own.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactCorrupt(

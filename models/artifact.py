@@ -223,9 +223,20 @@ def remove_stale_partials(folder: Path) -> None:
     """Remove what killed processes left half-written."""
     for partial in folder.glob(f"{PARTIAL}*"):
         owner = partial.name.removeprefix(PARTIAL).partition("-")[0]
-        if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and not _may_be_writing(int(owner), partial):
             shutil.rmtree(partial, ignore_errors=True)
             partial.unlink(missing_ok=True) if partial.is_file() else None
+
+
+def _may_be_writing(owner: int, partial: Path) -> bool:
+    """Whether that process lives and is older than what it would be writing.
+
+    Process ids come again: in a container, every run may have the same one.
+    """
+    try:
+        return psutil.Process(owner).create_time() <= partial.stat().st_mtime + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return False
 
 
 def _replace(partial: Path, target: Path) -> None:

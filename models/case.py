@@ -130,7 +130,11 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
 
 def load_dataset(case: Case) -> Dataset:
     """The case's data, by its own ``data.py``; always the same for the same seed."""
-    dataset: Dataset = case_module(case.name, "data").load(case.training.seed)
+    load = getattr(case_module(case.name, "data"), "load", None)
+    if load is None:
+        path = case_folder(case.name) / "data.py"
+        raise CaseError(f"{path} must define load(seed), which returns a Dataset.")
+    dataset: Dataset = load(case.training.seed)
     dataset.check(case.contract)
     return dataset
 

@@ -37,7 +37,7 @@ def open_artifact(path: Path, format_name: str, contract: Contract) -> Predictor
     try:
         source = _archived(path) if format_name == Format.MAR else io.BytesIO(path.read_bytes())
         return TorchScriptPredictor(source, contract)
-    except (OSError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, zipfile.BadZipFile) as error:
         raise ArtifactCorrupt(f"{path.name} cannot be opened as {format_name}: {error}") from error
 
 

@@ -36,9 +36,10 @@ def export(
         Format.TFLITE: "model.tflite",
         Format.TFLITE_INT8: "model_int8.tflite",
     }
-    write_saved_model(network, contract, folder / names[Format.SAVED_MODEL])
-    write_tflite(network, folder / names[Format.TFLITE])
-    write_tflite_int8(network, calibration, folder / names[Format.TFLITE_INT8])
+    saved_model = folder / names[Format.SAVED_MODEL]
+    write_saved_model(network, contract, saved_model)
+    write_tflite(saved_model, folder / names[Format.TFLITE])
+    write_tflite_int8(saved_model, calibration, folder / names[Format.TFLITE_INT8])
     return {str(form): name for form, name in names.items()}
 
 
@@ -61,12 +62,15 @@ def write_saved_model(network: keras.Model, contract: Contract, folder: Path) ->
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
 
 
-def write_tflite(network: keras.Model, path: Path) -> None:
-    """Float32 in, float32 inside, float32 out; names are those of the network, checked against the contract."""
-    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())
+def write_tflite(saved_model: Path, path: Path) -> None:
+    """Float32 in, float32 inside, float32 out, under the SavedModel's names.
+
+    From the SavedModel: ``from_keras_model`` fails with Keras 3 for a network with several inputs.
+    """
+    path.write_bytes(_converter(saved_model).convert())
 
 
-def write_tflite_int8(network: keras.Model, calibration: Split, path: Path) -> None:
+def write_tflite_int8(saved_model: Path, calibration: Split, path: Path) -> None:
     """Full integer: int8 in, int8 inside, int8 out, with ranges taken from ``calibration``.
 
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant
@@ -76,10 +80,14 @@ def write_tflite_int8(network: keras.Model, calibration: Split, path: Path) -> N
         for row in range(len(calibration)):
             yield {n: rows[row : row + 1] for n, rows in calibration.inputs.items()}
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = one_by_one
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     path.write_bytes(converter.convert())
+
+
+def _converter(saved_model: Path) -> Any:
+    return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SIGNATURE])

@@ -38,7 +38,7 @@ def open_artifact(path: Path, format_name: str, contract: Contract) -> Predictor
     opener = SavedModelPredictor if format_name == Format.SAVED_MODEL else TFLitePredictor
     try:
         return opener(path, contract)
-    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, tf.errors.OpError) as error:
         raise ArtifactCorrupt(f"{path.name} cannot be opened as {format_name}: {error}") from error
 
 
