@@ -40,6 +40,7 @@ help: ## List the targets
 	@echo "  ARTIFACTS=dir    another folder than artifacts/"
 	@echo "  ROW=0            the row of the test split that query sends"
 	@echo "  PORT=4200        the port of make prefect"
+	@echo "  PYTHON=python3   the Python that .venv is made with: 3.11, 3.12 or 3.13"
 	@echo "  VERBOSE=1        stack traces, and Prefect's own lines"
 
 setup: $(READY) ## Install everything into .venv (the other targets do it when it is needed)

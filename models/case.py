@@ -7,7 +7,7 @@ A case is a folder with four files: ``case.py`` (a ``CASE``), ``data.py`` (a ``l
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -130,11 +130,7 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
 
 def load_dataset(case: Case) -> Dataset:
     """The case's data, by its own ``data.py``; always the same for the same seed."""
-    load = getattr(case_module(case.name, "data"), "load", None)
-    if load is None:
-        path = case_folder(case.name) / "data.py"
-        raise CaseError(f"{path} must define load(seed), which returns a Dataset.")
-    dataset: Dataset = load(case.training.seed)
+    dataset: Dataset = case_function(case.name, "data", "load")(case.training.seed)
     dataset.check(case.contract)
     return dataset
 
@@ -151,6 +147,19 @@ def case_module(name: str, part: str) -> ModuleType:
         raise CaseError(
             f"{case_folder(name) / part}.py cannot be imported: {type(error).__name__}: {error}."
         ) from error
+
+
+def case_function(name: str, part: str, function: str) -> Callable[..., Any]:
+    """A function that one of a case's files must define.
+
+    Raises:
+        CaseError: it does not.
+    """
+    found = getattr(case_module(name, part), function, None)
+    if not callable(found):
+        raise CaseError(f"{case_folder(name) / part}.py must define {function}().")
+    made: Callable[..., Any] = found
+    return made
 
 
 def case_folder(name: str) -> Path:

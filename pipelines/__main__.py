@@ -11,6 +11,7 @@ from rich.console import Console
 
 from models.errors import ChecksFailed
 from pipelines import terminal
+from pipelines.facts import Check
 from pipelines.settings import read_settings
 from pipelines.workspace import Workspace, log
 
@@ -101,11 +102,12 @@ def train(
 ) -> None:
     """Train both frameworks from the same weights on the same batches."""
     from pipelines.alone import train_alone
+    from pipelines.train import judge_accuracy
 
     space = _training_space(case, fresh, epochs, batch_size, learning_rate, seed)
     _, facts = train_alone(space)
     terminal.print_trainings(out, facts.trainings)
-    terminal.print_checks(out, facts.same_model.checks)
+    _conclude([*facts.same_model.checks, *judge_accuracy(space, facts.trainings).checks])
 
 
 @app.command(rich_help_panel=STAGES)
@@ -130,7 +132,7 @@ def verify(case: CaseName = "digits", version: Version = None) -> None:
     from pipelines.alone import verify_alone
 
     space = Workspace.open(case, read_settings())
-    terminal.print_checks(out, verify_alone(space, space.manifest(version)).checks)
+    _conclude(verify_alone(space, space.manifest(version)).checks)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -139,7 +141,7 @@ def check(case: CaseName = "digits", version: Version = None) -> None:
     from pipelines.alone import check_alone
 
     space = Workspace.open(case, read_settings())
-    terminal.print_checks(out, check_alone(space, space.manifest(version)).checks)
+    _conclude(check_alone(space, space.manifest(version)).checks)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -151,19 +153,21 @@ def measure(case: CaseName = "digits", version: Version = None) -> None:
     space = Workspace.open(case, read_settings())
     found = measure_alone(space, space.manifest(version))
     terminal.print_measurements(out, found)
-    terminal.print_checks(out, judge_measurements(found))
+    _conclude(judge_measurements(found))
 
 
 @app.command(rich_help_panel=STAGES)
 def report(case: CaseName = "digits", version: Version = None) -> None:
     """Write the report from what the stages have found."""
     from pipelines.alone import report_alone
+    from pipelines.conclude import raise_if_failed
     from pipelines.report.terminal import print_report
 
     space = Workspace.open(case, read_settings())
     found, page = report_alone(space, space.manifest(version))
     print_report(found, out)
     out.print(f"\nReport: {page}", soft_wrap=True, highlight=False)
+    raise_if_failed(found.checks, page)
 
 
 @app.command(rich_help_panel=SERVERS)
@@ -231,6 +235,14 @@ def cases() -> None:
 def settings() -> None:
     """List every setting with its value and meaning."""
     terminal.print_settings(out, read_settings())
+
+
+def _conclude(checks: list[Check]) -> None:
+    """Print every check; a failed one ends the command with an error."""
+    from pipelines.conclude import raise_if_failed
+
+    terminal.print_checks(out, checks)
+    raise_if_failed(checks)
 
 
 def _training_space(

@@ -16,6 +16,7 @@ from models.contract import TensorSpec
 from models.errors import ArtifactCorrupt, ArtifactMissing, ChecksFailed
 from pipelines.facts import (
     ArtifactFacts,
+    Check,
     ContractTensor,
     Environment,
     Findings,
@@ -82,20 +83,24 @@ def read_report(page: Path) -> RunReport:
     return RunReport.model_validate_json(page.with_name("report.json").read_text())
 
 
-def raise_if_failed(report: RunReport, page: Path) -> None:
+def raise_if_failed(checks: Sequence[Check], page: Path | None = None) -> None:
     """
+    Args:
+        checks: of a stage, or of a whole run.
+        page: the report, where there is one.
+
     Raises:
         ChecksFailed: naming the first failed checks.
     """
-    if report.passed:
+    failed = [check for check in checks if check.outcome is Outcome.FAIL]
+    if not failed:
         return
-    failed = [check for check in report.checks if check.outcome is Outcome.FAIL]
     first = "; ".join(f"{check.subject}: {check.question}: {check.figure}" for check in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     raise ChecksFailed(
-        f"{len(failed)} of {len(report.checks)} checks failed. {first}{more}.",
-        f"See {page}.",
-        str(page),
+        f"{len(failed)} of {len(checks)} checks failed. {first}{more}.",
+        f"See {page}." if page else "",
+        str(page or ""),
     )
 
 

@@ -106,7 +106,7 @@ def side_by_side(
     report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
     page = publish_report(run.space, report)
     publish_artifacts(report, page)
-    raise_if_failed(report, page)
+    raise_if_failed(report.checks, page)
     return str(page)
 
 

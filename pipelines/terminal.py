@@ -158,18 +158,17 @@ def print_measurements(console: Console, found: Measurements) -> None:
 
 
 def print_settings(console: Console, settings: Settings) -> None:
-    """Every setting's variable, value and meaning."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("variable", "value", "meaning"):
-        table.add_column(column, overflow="fold")
+    """Every setting's variable with its value, and its meaning below; the variable can be copied whole."""
     for name, field in Settings.model_fields.items():
-        table.add_row(
-            f"TWINSERVE_{name.upper()}", str(getattr(settings, name)), field.description or ""
+        console.print(
+            f"[bold]TWINSERVE_{name.upper()}[/]={getattr(settings, name)}", soft_wrap=True
         )
-    console.print(table)
+        console.print(f"    {field.description}", style="dim", highlight=False)
 
 
 def _stop_everything(number: int, _frame: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
     # Threads wait for workers and servers: ending those is what lets them end.
     worker.stop_all(for_good=True)
     process.stop_all(for_good=True)

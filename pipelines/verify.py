@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,8 @@ def _answers(
         return {form: _read_answer(target, each) for form, each in found.items()}
     finally:
         shutil.rmtree(target, ignore_errors=True)
+        with suppress(OSError):  # the other framework's answers may still be there
+            target.parent.rmdir()
 
 
 def _read_answer(folder: Path, answer: Mapping[str, Any]) -> Answer:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import models.dataset
+import models.verbs
 import models.weights
 from models import worker
 from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
@@ -41,6 +42,7 @@ log = logging.getLogger("twinserve")
 
 PACKAGES = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch",)}
 DIGEST_LENGTH = 12
+JUDGES = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Workspace:
         folder = case_folder(self.case.name)
         return digest_of_parts(
             self.case.name,
-            digest_of_files([folder / "data.py"]),
+            digest_of_files([folder / "data.py", *self._more_sources()]),
             self.case.training.seed,
             asdict(self.case.contract),
             _versions("scikit-learn", "numpy"),
@@ -151,7 +153,7 @@ class Workspace:
             digest_of_files(
                 [
                     _framework_source(framework, "training"),
-                    *map(_source, (models.weights, models.dataset)),
+                    *map(_source, (models.verbs, models.weights, models.dataset)),
                 ]
             ),
             _versions(*PACKAGES[framework]),
@@ -183,12 +185,13 @@ class Workspace:
 
     def verification_digest(self, manifest: Manifest) -> str:
         """Digest of the files themselves and of what they are judged by."""
-        judges = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
+        judges = [PROJECT / path for path in JUDGES]
+        judges += [_framework_source(framework, "runtime") for framework in FRAMEWORKS]
         return digest_of_parts(
             manifest.training,
             sorted(artifact.sha256 for artifact in manifest.artifacts),
             asdict(self.case.tolerances),
-            digest_of_files(PROJECT / path for path in judges),
+            digest_of_files(judges),
         )
 
     # ---- places ----
@@ -253,10 +256,12 @@ class Workspace:
         return self.home / kind / f"{framework}-{digest[:DIGEST_LENGTH]}"
 
     def _network_sources(self, framework: str) -> list[Path]:
-        """The network's file, and whatever further modules the case's folder holds."""
+        return [case_folder(self.case.name) / f"{framework}.py", *self._more_sources()]
+
+    def _more_sources(self) -> list[Path]:
+        """Whatever further modules the case's folder holds: the four files may import them."""
         folder = case_folder(self.case.name)
-        more = [path for path in folder.glob("*.py") if path.name not in (*FILES, "__init__.py")]
-        return [folder / f"{framework}.py", *more]
+        return [path for path in folder.glob("*.py") if path.name not in (*FILES, "__init__.py")]
 
 
 def _source(module: Any) -> Path:

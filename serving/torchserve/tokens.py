@@ -97,16 +97,12 @@ class Tokens:
     def header_file(self, purpose: Purpose) -> Path:
         """Write ``<purpose>.header`` for ``curl -H @file``, readable by its owner only.
 
-        The key in it is the current one; call again for a fresh one after it has run out.
+        The key in it is the current one; every renewal from here on writes it again.
         """
-        target = self._file.with_name(f"{purpose}.header")
-        line = f"Authorization: Bearer {self.token(purpose)}\n"
-        beside = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(line)
-        beside.replace(target)
-        return target
+        self.token(purpose)
+        with self._lock:
+            self._write_header(purpose)
+        return self._header_path(purpose)
 
     def _read_if_changed(self) -> None:
         try:
@@ -134,6 +130,19 @@ class Tokens:
             raise BadRequest(answer.text.strip(), str(answer.status_code))
         self._read_from = None
         self._read_if_changed()
+        if self._header_path(purpose).exists():  # lines that were pasted before go on working
+            self._write_header(purpose)
+
+    def _header_path(self, purpose: Purpose) -> Path:
+        return self._file.with_name(f"{purpose}.header")
+
+    def _write_header(self, purpose: Purpose) -> None:
+        target = self._header_path(purpose)
+        beside = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"Authorization: Bearer {self._keys[purpose].token}\n")
+        beside.replace(target)
 
 
 def read_keys(text: str) -> dict[str, Key]:

@@ -29,14 +29,12 @@ VERSIONS: dict[FrameworkName, list[dict[str, str]]] = {
     "tensorflow": [
         {SAVED_MODEL: "training-mode", TFLITE: "scaling-left-out", INT8: "labels-permuted"},
         {SAVED_MODEL: "layouts-swapped", TFLITE: "labels-permuted", INT8: "scaling-left-out"},
-        {SAVED_MODEL: "another-run", TFLITE: "layouts-swapped"},
         {SAVED_MODEL: "truncated", TFLITE: "another-run"},
     ],
     "pytorch": [
         {TORCHSCRIPT: "training-mode", MAR: "scaling-left-out"},
         {TORCHSCRIPT: "layouts-swapped", MAR: "another-model"},
         {TORCHSCRIPT: "another-run", MAR: "labels-permuted"},
-        {TORCHSCRIPT: "scaling-left-out", MAR: "layouts-swapped"},
     ],
 }
 """By framework: which artifact of which version is wrong, and how. Several a version, to open fewer processes."""
@@ -144,6 +142,11 @@ def judged(sabotaged: Sabotaged) -> Judged:
     return lambda framework, number: found[framework][number]
 
 
+@pytest.fixture(scope="session")
+def wrong_versions() -> Mapping[FrameworkName, list[dict[str, str]]]:
+    return VERSIONS
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """``sabotage``: (framework, number of its version, format, mistake), for every wrong artifact."""
     if "sabotage" in metafunc.fixturenames:
@@ -155,8 +158,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ]
         ids = [f"{form}-{mistake}" for _, _, form, mistake in each]
         metafunc.parametrize("sabotage", each, ids=ids)
-
-
-@pytest.fixture(scope="session")
-def wrong_versions() -> Mapping[FrameworkName, list[dict[str, str]]]:
-    return VERSIONS

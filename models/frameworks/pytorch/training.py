@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.case import Case, case_module
+from models.case import Case, case_function
 from models.contract import Contract, Tensors
 from models.dataset import Dataset, Split, batch_order
 from models.errors import ContractMismatch
@@ -35,7 +36,7 @@ def build(case: Case) -> nn.Module:
     Raises:
         ContractMismatch: inputs or outputs differ from the contract's.
     """
-    network: nn.Module = case_module(case.name, "pytorch").network()
+    network: nn.Module = case_function(case.name, "pytorch", "network")()
     try:
         check_signature(case.contract, as_predictor(network, case.contract).signature())
     except Exception as error:
@@ -117,16 +118,23 @@ class InMemoryPredictor(Closing):
         self._contract = contract
 
     def signature(self) -> Signature:
+        """Inputs by the argument names of ``forward``, in its order; outputs as it answers a probe."""
+        arguments = tuple(inspect.signature(self._network.forward).parameters)
+        if set(arguments) == set(names := self._contract.input_names) and arguments != names:
+            raise ContractMismatch(f"forward takes {arguments}; the contract's order is {names}.")
+        inputs = tuple(StatedTensor(name) for name in arguments)
         probe = {s.name: np.zeros(s.batch(2), s.dtype) for s in self._contract.inputs}
-        outputs = self.predict(probe)
-        inputs = tuple(StatedTensor(s.name, s.dtype, s.shape) for s in self._contract.inputs)
-        stated = [StatedTensor(n, a.dtype.name, a.shape[1:]) for n, a in outputs.items()]
-        return Signature(inputs, tuple(stated))
+        outputs = [
+            StatedTensor(n, a.dtype.name, a.shape[1:]) for n, a in self.predict(probe).items()
+        ]
+        return Signature(inputs, tuple(outputs))
 
     def predict(self, inputs: Tensors) -> dict[str, np.ndarray]:
         self._network.eval()
         with torch.inference_mode():
             outputs = self._network(*tensors_of(inputs, self._contract))
+        if not isinstance(outputs, dict):
+            raise ContractMismatch("Outputs must be a dict by contract name.")
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
@@ -195,7 +203,7 @@ def _tensors(network: nn.Module) -> dict[str, tuple[nn.Module, Tensor]]:
                 found[f"{layer.replace('.', '_')}/{canonical}"] = (module, tensor)
             elif role != "num_batches_tracked" and isinstance(tensor, nn.Parameter):
                 raise ContractMismatch(
-                    f"The parameter {layer}.{role} ({type(module).__name__}) has no canonical name.",
+                    f"The parameter {f'{layer}.{role}'.lstrip('.')} ({type(module).__name__}) has no canonical name.",
                     "Use convolution, linear, batch-norm and embedding modules, or extend "
                     "models/frameworks/pytorch/training.py.",
                 )

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.case import Case, case_module
+from models.case import Case, case_function
 from models.contract import Contract, Tensors
 from models.dataset import Dataset, Split, batch_order
 from models.errors import ContractMismatch
@@ -24,7 +24,7 @@ def build(case: Case) -> keras.Model:
     Raises:
         ContractMismatch: inputs or outputs differ from the contract's.
     """
-    network = case_module(case.name, "tensorflow").network()
+    network = case_function(case.name, "tensorflow", "network")()
     try:
         check_signature(case.contract, as_predictor(network, case.contract).signature())
     except Exception as error:
