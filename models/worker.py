@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,7 +179,7 @@ def main() -> int:
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # lets `finally` remove what is half-written
     out = _own_stdout()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=[arguments.request.parent], daemon=True).start()
     try:
         _say(out, {"result": _run(arguments, lambda progress: _say(out, {"progress": progress}))})
     except TwinServeError as error:
@@ -211,11 +212,12 @@ def _own_stdout() -> IO[str]:
     return ours
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(scratch: Path) -> None:
     # A read ends when the parent closes the pipe, also by dying. SIGTERM, so that `finally` runs. Not through
     # sys.stdin: its lock, held by this thread, would abort the interpreter at its end.
     while os.read(0, 4096):
         pass
+    shutil.rmtree(scratch, ignore_errors=True)  # the parent can no longer
     os.kill(os.getpid(), signal.SIGTERM)
 
 

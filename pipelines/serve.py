@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -96,7 +97,7 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
     Raises:
         ServerError: one did not get ready; both are stopped again.
     """
-    stop_orphans(space)
+    stop_orphans(space.settings.records)
     home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
     with storage_errors(home):
         shutil.rmtree(home, ignore_errors=True)
@@ -181,24 +182,24 @@ def left_running(space: Workspace) -> list[RunningServer]:
     return sorted(found, key=lambda record: record.name)
 
 
-def stop_orphans(space: Workspace) -> int:
-    """Stop servers whose owner has died without stopping them; says how many there were."""
-    return sum(
-        record.stop(space.settings.records)
-        for record in RunningServer.read_all(space.settings.records)
-        if KEEP not in record.tags and not _owner_lives(record)
+def stop_orphans(records: Path) -> list[str]:
+    """Stop servers whose owner has died without stopping them; their labels."""
+    return _stop_recorded(
+        records, lambda record: KEEP not in record.tags and not _owner_lives(record)
     )
 
 
 def stop_all(records: Path) -> list[str]:
     """Stop every server that a record names and that no living run needs; their labels."""
-    stopped = []
-    for record in RunningServer.read_all(records):
-        if KEEP in record.tags or not _owner_lives(record):
-            if record.stop(records):
-                stopped.append(f"{record.label} (process {record.pid})")
-            shutil.rmtree(Path(record.workdir).parent, ignore_errors=True)
-    return stopped
+    return _stop_recorded(records, lambda record: KEEP in record.tags or not _owner_lives(record))
+
+
+def _stop_recorded(records: Path, which: Callable[[RunningServer], bool]) -> list[str]:
+    chosen = [record for record in RunningServer.read_all(records) if which(record)]
+    stopped = [record for record in chosen if record.stop(records)]
+    for home in {Path(record.workdir).parent for record in chosen}:
+        shutil.rmtree(home, ignore_errors=True)
+    return [f"{record.label} (process {record.pid})" for record in stopped]
 
 
 def _chosen(**ports: int) -> dict[str, int]:

@@ -28,11 +28,11 @@ def test_an_occupied_port(copied: Any, taken_port: int, purpose: str) -> None:
     left_nothing(copied)
 
 
-@pytest.mark.slow
-def test_an_occupied_port_in_a_whole_run(copied: Any, taken_port: int) -> None:
-    done = copied.run("demo", TWINSERVE_TORCHSERVE_REST_PORT=str(taken_port))
+def test_an_occupied_port_in_a_whole_run(finished: Any, taken_port: int) -> None:
+    # In the place itself, where all that comes before the servers is complete; nothing there is changed.
+    done = finished.run("demo", TWINSERVE_TORCHSERVE_REST_PORT=str(taken_port))
     done.failed_with("PortInUse", str(taken_port), "make stop")
-    left_nothing(copied)
+    left_nothing(finished)
 
 
 def test_no_java(copied: Any) -> None:

@@ -17,7 +17,6 @@ def facts(name: str) -> dict[str, object]:
     scale, zero_point = inputs["image"]["quantization"]
     rows = np.round(images / scale + zero_point).astype(np.int8) if scale else images
     answers = [runner(image=rows)["probabilities"] for _ in range(2)]
-    interpreter.allocate_tensors()
     kinds = {np.dtype(each["dtype"]).name for each in interpreter.get_tensor_details()}
     return {
         "inputs": {name: np.dtype(each["dtype"]).name for name, each in inputs.items()},

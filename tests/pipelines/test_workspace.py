@@ -134,7 +134,7 @@ def copied(write_case, settings: Settings) -> Callable[[], tuple[Workspace, Path
     [
         ("pytorch.py", of("initial", "training", "export", names=("pytorch",))),
         ("tensorflow.py", of("initial", "training", "export", names=("tensorflow",))),
-        ("layers.py", of("initial", "training", "export")),
+        ("layers.py", {"data"} | of("initial", "training", "export")),
         ("data.py", {"data"}),
         ("case.py", set()),
         ("README.md", set()),

@@ -202,8 +202,9 @@ def _tensors(network: nn.Module) -> dict[str, tuple[nn.Module, Tensor]]:
             if canonical is not None:
                 found[f"{layer.replace('.', '_')}/{canonical}"] = (module, tensor)
             elif role != "num_batches_tracked" and isinstance(tensor, nn.Parameter):
+                name, kind = f"{layer}.{role}".lstrip("."), type(module).__name__
                 raise ContractMismatch(
-                    f"The parameter {f'{layer}.{role}'.lstrip('.')} ({type(module).__name__}) has no canonical name.",
+                    f"The parameter {name} ({kind}) has no canonical name.",
                     "Use convolution, linear, batch-norm and embedding modules, or extend "
                     "models/frameworks/pytorch/training.py.",
                 )
