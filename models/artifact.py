@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import psutil
 
-from models.errors import ArtifactCorrupt, ArtifactMissing, StorageError
+from models.errors import ArtifactCorrupt, ArtifactMissing, StorageError, TwinServeError
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial-"
+SPARE_BYTES = 2**16
+"""A disk with less is full."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
         try:
             yield partial
             _replace(partial, target)
+        except Exception as error:
+            if _is_of_a_full_disk(error, partial):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -204,8 +211,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def storage_errors(target: Path) -> Iterator[None]:
+def storage_errors(target: Path, named_by: str = "ARTIFACTS") -> Iterator[None]:
     """Turn the system's complaints about a place into StorageError.
+
+    Args:
+        target: the place.
+        named_by: the variable that names another.
 
     Raises:
         StorageError: in place of OSError.
@@ -215,7 +226,7 @@ def storage_errors(target: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"{target} cannot be written: {error.strerror or error}.",
-            "Free some space or change the permissions, or name another folder with ARTIFACTS=<folder>.",
+            f"Free some space or change the permissions, or name another folder with {named_by}=<folder>.",
         ) from error
 
 
@@ -237,6 +248,14 @@ def _may_be_writing(owner: int, partial: Path) -> bool:
         return psutil.Process(owner).create_time() <= partial.stat().st_mtime + 1
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
+
+
+def _is_of_a_full_disk(error: Exception, folder: Path) -> bool:
+    """Whether a library's own error, which need be no OSError, comes from a disk without space."""
+    if isinstance(error, TwinServeError | OSError):
+        return False
+    full = shutil.disk_usage(folder).free < SPARE_BYTES
+    return full or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _replace(partial: Path, target: Path) -> None:

@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 out = Console()
 
+LARGEST_RATE = 10
 STAGES, SERVERS, MORE = "Stages, in their order", "Live servers", "More"
 
 CaseName = Annotated[
@@ -39,10 +40,21 @@ Version = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Make it anew, also what is complete and unchanged.")
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Instead of the case's own.")]
+
+
+def _learning_rate(value: float | None) -> float | None:
+    if value is not None and not 0 < value <= LARGEST_RATE:
+        raise typer.BadParameter(f"{value} is not above 0 and at most {LARGEST_RATE}.")
+    return value
+
+
+# The bounds of pipelines.flow.Hyperparameters, which is not imported here: it brings Prefect.
+Epochs = Annotated[int | None, typer.Option(min=1, max=10_000, help="Instead of the case's own.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Instead of the case's own.")]
-LearningRate = Annotated[float | None, typer.Option(help="Instead of the case's own.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the case's own.")]
+LearningRate = Annotated[
+    float | None, typer.Option(callback=_learning_rate, help="Instead of the case's own.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Instead of the case's own.")]
 
 
 @app.callback()

@@ -30,7 +30,7 @@ def prepare_prefect(settings: Settings, verbose: bool) -> None:
     they are in its UI.
     """
     home = settings.state / "prefect"
-    with storage_errors(home):
+    with storage_errors(home, "TWINSERVE_STATE"):
         home.mkdir(parents=True, exist_ok=True)
     wanted = {
         "PREFECT_HOME": str(home),

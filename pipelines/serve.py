@@ -99,7 +99,7 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
     """
     stop_orphans(space.settings.records)
     home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
-    with storage_errors(home):
+    with storage_errors(home, "TWINSERVE_STATE"):
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
     specs = [_owned(spec, keep) for spec in server_specs(space, manifest, home)]

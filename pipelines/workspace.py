@@ -32,7 +32,7 @@ import models.weights
 from models import worker
 from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
 from models.case import FILES, Case, case_folder, load_case
-from models.errors import ArtifactMissing, SettingsError
+from models.errors import ArtifactCorrupt, ArtifactMissing, SettingsError
 from models.framework import FRAMEWORKS
 from models.verbs import RESULT
 from pipelines.settings import PROJECT, Settings
@@ -245,9 +245,18 @@ class Workspace:
         return Manifest.read(self.version_folder(numbers[-1] if number is None else number))
 
     def version_of(self, input_digest: str) -> Manifest | None:
-        """The version made from exactly these inputs, if there is one."""
+        """The version made from exactly these inputs, if there is one.
+
+        Raises:
+            ArtifactCorrupt: a manifest cannot be read; when everything is made anew, it is passed over.
+        """
         for number in reversed(self.versions()):
-            manifest = Manifest.read(self.version_folder(number))
+            try:
+                manifest = Manifest.read(self.version_folder(number))
+            except ArtifactCorrupt:
+                if self.fresh:
+                    continue
+                raise
             if manifest.input_digest == input_digest:
                 return manifest
         return None
