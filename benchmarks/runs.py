@@ -15,7 +15,8 @@ from typing import IO
 from benchmarks.memory import PeakMemory
 from pipelines.facts import RunReport
 from pipelines.settings import PROJECT
-from serving.process import stop_process_tree, tail_of
+from serving.process import tail_of
+from serving.process_tree import stop_process_tree
 
 STOP_SECONDS = 30.0
 """A run that is stopped first stops its servers."""

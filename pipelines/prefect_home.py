@@ -17,7 +17,7 @@ from models.case import case_names
 from models.errors import PortInUse, ServerDied, ServerNotReady
 from pipelines.settings import Settings
 from pipelines.workspace import log
-from serving.process import stop_process_tree
+from serving.process_tree import stop_process_tree
 
 PROFILE = "twinserve"
 HEALTH_TIMEOUT_SECONDS = 2.0

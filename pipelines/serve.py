@@ -20,7 +20,8 @@ from models.parity import compare
 from pipelines.reference import Reference
 from pipelines.workspace import Workspace, log
 from serving.endpoints import endpoints_of
-from serving.process import ProcessServer, RunningServer
+from serving.process import ProcessServer
+from serving.records import RunningServer
 from serving.server import ServerSpec
 from serving.tfserving import repository as tfserving_repository
 from serving.tfserving.spec import tfserving_spec

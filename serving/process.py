@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
+from serving.process_tree import cpu_seconds_of, resident_bytes_of, stop_process_tree
+from serving.records import RunningServer
 from serving.server import Readiness, ServerSpec
 
 POLL_SECONDS = 0.05
@@ -88,7 +85,7 @@ class ProcessServer:
                 ) from error
         _running.add(self)
         if self._records is not None:
-            RunningServer.of(self).write(self._records)
+            RunningServer.of(self.spec, self.pid).write(self._records)
 
     def wait_ready(self, timeout_seconds: float | None = None) -> float:
         deadline = self._started_at + (timeout_seconds or self.spec.startup_seconds)
@@ -117,7 +114,7 @@ class ProcessServer:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         if self._records is not None:
-            RunningServer.of(self).remove(self._records)
+            RunningServer.of(self.spec, self.pid).remove(self._records)
 
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -130,12 +127,7 @@ class ProcessServer:
 
     def cpu_seconds(self) -> float:
         """User and system time of the whole process tree so far."""
-        total = 0.0
-        for process in _tree(self.pid):
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                total += times.user + times.system
-        return total
+        return cpu_seconds_of(self.pid)
 
     def _check_alive(self) -> None:
         if self._process is None:
@@ -146,115 +138,6 @@ class ProcessServer:
 
     def _log_hint(self) -> str:
         return f"The end of its log ({self.log_path}):\n{self.log_tail()}"
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """The record of a started process: enough to stop exactly it and nothing else.
-
-    Attributes:
-        name: the spec's name.
-        label: the spec's label.
-        pid: process id.
-        created: the process's start time as psutil gives it; a recycled id has another.
-        ports: port by purpose.
-        workdir: the server's folder.
-        host: the address it listens on.
-        tags: what is served.
-    """
-
-    name: str
-    label: str
-    pid: int
-    created: float
-    ports: dict[str, int]
-    workdir: str
-    host: str
-    tags: dict[str, str]
-
-    @classmethod
-    def of(cls, server: ProcessServer) -> RunningServer:
-        try:
-            created = psutil.Process(server.pid).create_time()
-        except psutil.NoSuchProcess:
-            created = 0.0
-        spec = server.spec
-        return cls(
-            name=spec.name,
-            label=spec.label,
-            pid=server.pid,
-            created=created,
-            ports=dict(spec.ports),
-            workdir=str(spec.workdir),
-            host=spec.host,
-            tags=dict(spec.tags),
-        )
-
-    @classmethod
-    def read_all(cls, folder: Path) -> list[RunningServer]:
-        """Every record in the folder; one that cannot be read is skipped, for it names no process."""
-        found = []
-        for path in sorted(folder.glob("*.json")):
-            with suppress(ValueError, TypeError, OSError):
-                found.append(cls(**json.loads(path.read_text())))
-        return found
-
-    def write(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = self._path(folder).with_suffix(".tmp")
-        beside.write_text(json.dumps(asdict(self), indent=2))
-        beside.replace(self._path(folder))
-
-    def remove(self, folder: Path) -> None:
-        self._path(folder).unlink(missing_ok=True)
-
-    def is_running(self) -> bool:
-        """Whether that very process, not a later one with the same id, is alive."""
-        try:
-            process = psutil.Process(self.pid)
-            return (
-                abs(process.create_time() - self.created) < 1.0
-                and process.status() != psutil.STATUS_ZOMBIE
-            )
-        except psutil.NoSuchProcess:
-            return False
-
-    def stop(self, folder: Path, stop_seconds: float = 10.0) -> bool:
-        """Stop it if it still runs, and forget it; says whether there was something to stop."""
-        was_running = self.is_running()
-        if was_running:
-            stop_process_tree(self.pid, stop_seconds)
-        self.remove(folder)
-        return was_running
-
-    def _path(self, folder: Path) -> Path:
-        return folder / f"{self.name}-{self.pid}.json"
-
-
-def stop_process_tree(pid: int, stop_seconds: float) -> None:
-    """SIGTERM to the process, a deadline, then SIGKILL to whatever is left of its tree."""
-    tree = _tree(pid)
-    if not tree:
-        return
-    with suppress(psutil.NoSuchProcess):
-        tree[0].send_signal(signal.SIGTERM)
-    psutil.wait_procs(tree, timeout=stop_seconds)
-    # Listed again: TorchServe starts a new worker for one that ends.
-    alive = [process for process in {*tree, *_tree(pid)} if process.is_running()]
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=5)
-
-
-def resident_bytes_of(pid: int) -> int:
-    """Memory of a process tree: PSS where the kernel gives it (shared pages count once), else RSS."""
-    total = 0
-    for process in _tree(pid):
-        with suppress(psutil.Error):
-            memory = process.memory_full_info()
-            total += getattr(memory, "pss", memory.rss)
-    return total
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
@@ -274,14 +157,6 @@ def tail_of(path: Path, lines: int) -> str:
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _check_port_free(spec: ServerSpec, purpose: str, port: int) -> None:

@@ -17,7 +17,7 @@ import psutil
 
 from pipelines.facts import RunReport
 from pipelines.settings import PROJECT
-from serving.process import RunningServer
+from serving.records import RunningServer
 
 PATIENCE_SECONDS = 600
 """For anything that works; a deadline, never a measurement."""

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from pipelines.serve import KEEP, OWNER, OWNER_CREATED, stop_all, stop_orphans
-from serving.process import ProcessServer, RunningServer
+from serving.process import ProcessServer
+from serving.records import RunningServer
 from serving.server import Probe, Readiness, ServerSpec
 
 Start = Callable[..., ProcessServer]

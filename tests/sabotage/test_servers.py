@@ -14,7 +14,8 @@ from pipelines.check import check_server
 from pipelines.facts import Outcome
 from pipelines.serve import server_specs, start_servers
 from pipelines.workspace import Workspace
-from serving.process import ProcessServer, RunningServer
+from serving.process import ProcessServer
+from serving.records import RunningServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.frameworks]
 

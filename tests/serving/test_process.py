@@ -19,7 +19,9 @@ import pytest
 
 from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
 from serving import process
-from serving.process import ProcessServer, RunningServer, free_ports, resident_bytes_of, tail_of
+from serving.process import ProcessServer, free_ports, tail_of
+from serving.process_tree import resident_bytes_of
+from serving.records import RunningServer
 from serving.server import Probe, Readiness, ServerSpec
 
 PROJECT = Path(__file__).resolve().parents[2]
