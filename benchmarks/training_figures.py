@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.figures import Figure
 from benchmarks.throughput import Pair, median_rate, median_ratio
+from models.framework import FRAMEWORKS, TITLES, FrameworkName
 
 PIPELINE_TO_BARE = 0.95
-TITLES = {"tensorflow": "Keras", "pytorch": "PyTorch"}
 
 
 def training_figures(
     pairs: Sequence[Pair], epochs: Mapping[str, int], threads: int
 ) -> list[Figure]:
     """One figure a framework."""
-    return [_figure(pairs, name, count, threads) for name, count in epochs.items()]
+    return [_figure(pairs, name, epochs[name], threads) for name in FRAMEWORKS]
 
 
-def _figure(pairs: Sequence[Pair], name: str, epochs: int, threads: int) -> Figure:
+def _figure(pairs: Sequence[Pair], name: FrameworkName, epochs: int, threads: int) -> Figure:
     ratios = sorted(pair.ratio(name) for pair in pairs)
     inside, bare = (median_rate(pairs, name, side) for side in ("pipeline", "bare"))
     note = (

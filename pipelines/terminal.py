@@ -92,6 +92,11 @@ def print_checks(console: Console, checks: list[Check]) -> None:
             f"{check.figure}  [dim]{check.limit}[/]",
         )
     console.print(table)
+    for check in checks:
+        if check.outcome is Outcome.FAIL and check.detail:
+            console.print(
+                f"{check.subject}: {check.detail}", markup=False, highlight=False, soft_wrap=True
+            )
     counts = {outcome: sum(check.outcome is outcome for check in checks) for outcome in Outcome}
     console.print(", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count))
 
