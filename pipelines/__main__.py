@@ -79,20 +79,21 @@ def demo(
     seed: Seed = None,
 ) -> None:
     """All stages, as the Prefect flow `side-by-side`."""
-    from pipelines.prefect_home import prepare_prefect
+    from pipelines.prefect_home import start_prefect_api
     from pipelines.report.terminal import print_report
 
     settings = read_settings()
     # Says what is wrong with a case before Prefect takes its seconds to start.
     Workspace.open(case, settings)
     log.info("Starting Prefect")
-    prepare_prefect(settings, terminal.is_verbose())
+    api = start_prefect_api(settings, terminal.is_verbose())
     from pipelines.conclude import read_report
     from pipelines.flow import Hyperparameters, side_by_side
 
     changes = Hyperparameters(
         epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
     )
+    api.wait_ready()
     try:
         page = side_by_side(case, changes, fresh, remeasure)
     except ChecksFailed as error:

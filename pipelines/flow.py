@@ -25,7 +25,7 @@ from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import DataFacts, Findings, Measurements, Trainings
 from pipelines.measure import measure, measurement_digest
 from pipelines.prefect_artifacts import publish_artifacts
-from pipelines.serve import StartedServers, start_servers
+from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
@@ -194,8 +194,10 @@ def served(run: Run, manifest: Manifest) -> Iterator[StartedServers]:
     ).result()
     try:
         yield servers
-    finally:
+    except BaseException:
         servers.stop()
+        raise
+    run.submit(stop_servers, servers, after=["measure"]).result()
 
 
 def check_servers(run: Run, manifest: Manifest, started: StartedServers) -> Findings:

@@ -1,26 +1,39 @@
-"""Prefect's home inside the clone, and the choice between a running server and Prefect's ephemeral mode."""
+"""Prefect's home inside the clone, and the server that a run reports to."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.artifact import storage_errors
 from models.case import case_names
 from models.errors import PortInUse, ServerDied, ServerNotReady
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT, Settings
 from pipelines.workspace import log
+from serving.process import free_ports
 from serving.process_tree import stop_process_tree
 
 PROFILE = "twinserve"
 HEALTH_TIMEOUT_SECONDS = 2.0
+API_STARTUP_SECONDS = 120.0
+API_STOP_SECONDS = 5.0
+POLL_SECONDS = 0.1
+FOR_ONE_RUN = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
+"""What Prefect's own ephemeral mode tells its server."""
 
 
 def prepare_prefect(settings: Settings, verbose: bool) -> None:
@@ -49,6 +62,63 @@ def prepare_prefect(settings: Settings, verbose: bool) -> None:
         log.info("Prefect's server at %s does not answer; running without it", url)
         remove_profile(home)
         os.environ.pop("PREFECT_API_URL", None)
+
+
+@dataclass(frozen=True)
+class PrefectApi:
+    """A Prefect server that is starting, or has been running.
+
+    Attributes:
+        url: of its API.
+    """
+
+    url: str
+
+    def wait_ready(self) -> None:
+        """
+        Raises:
+            ServerNotReady: it does not answer before the deadline.
+        """
+        deadline = time.monotonic() + API_STARTUP_SECONDS
+        while not answers(self.url):
+            if time.monotonic() > deadline:
+                raise ServerNotReady(
+                    f"Prefect's API did not answer at {self.url} within {API_STARTUP_SECONDS:.0f} s.",
+                    "Is the machine very busy? `make prefect` keeps one running for all runs.",
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def start_prefect_api(settings: Settings, verbose: bool) -> PrefectApi:
+    """The Prefect server that runs already, or else one for this run; the flow can be imported meanwhile.
+
+    Call before Prefect is imported: what is registered with ``atexit`` first runs last, so that Prefect has
+    sent its last log lines when the server is stopped.
+    """
+    prepare_prefect(settings, verbose)
+    home = settings.state / "prefect"
+    known = os.environ.get("PREFECT_API_URL") or profile_url(home)
+    if known:
+        return PrefectApi(known)
+    port = free_ports(1)[0]
+    with (home / "server.log").open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.prefect_server", str(port)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **FOR_ONE_RUN},
+        )
+    atexit.register(_stop, server)
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    return PrefectApi(os.environ["PREFECT_API_URL"])
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    stop_process_tree(server.pid, API_STOP_SECONDS)
+    server.wait()
 
 
 def write_profile(home: Path, url: str) -> None:

@@ -127,6 +127,11 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
     return StartedServers(servers, ready, home)
 
 
+def stop_servers(_space: Workspace, servers: StartedServers) -> None:
+    """Stop both and remove their folder; a stage, so that its time is counted."""
+    servers.stop()
+
+
 def _stop(servers: list[ProcessServer]) -> None:
     """Stop them side by side."""
     with ThreadPoolExecutor(len(servers)) as pool:

@@ -123,21 +123,21 @@ def test_a_changed_hyperparameter_makes_a_second_version_from_the_same_data(plac
 @pytest.mark.parametrize(
     ("number", "command", "moment"),
     [
-        (signal.SIGTERM, ("train", "--epochs", "500"), in_training),
-        (signal.SIGINT, ("export", "--fresh"), in_export),
-        (signal.SIGTERM, ("serve",), while_servers_start),
-        (signal.SIGINT, ("check",), with_both_servers_up),
-        (signal.SIGTERM, ("measure",), while_measuring),
+        (signal.SIGTERM, "train --epochs 500", in_training),
+        (signal.SIGINT, "export --fresh", in_export),
+        (signal.SIGTERM, "serve", while_servers_start),
+        (signal.SIGINT, "check", with_both_servers_up),
+        (signal.SIGTERM, "measure", while_measuring),
     ],
-    ids=lambda value: getattr(value, "name", None) or getattr(value, "__name__", value[0]),
+    ids=lambda value: getattr(value, "name", None) or getattr(value, "__name__", str(value)),
 )
 def test_a_stage_on_its_own_stops_in_order(
     copied: Any,
     number: signal.Signals,
-    command: tuple[str, ...],
+    command: str,
     moment: Callable[[Any, Any], None],
 ) -> None:
-    run = copied.start(*command)
+    run = copied.start(*command.split())
     moment(copied, run)
     stops_in_order(copied, run, number)
 

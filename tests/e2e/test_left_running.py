@@ -141,24 +141,26 @@ def test_another_run_leaves_them_alone(served: tuple[Any, Any]) -> None:
     assert {server.pid for server in place.servers()} == before
 
 
+def test_a_second_serve_points_to_the_first(served: tuple[Any, Any]) -> None:
+    place, _ = served
+    before = {server.pid for server in place.servers()}
+    place.run("serve").failed_with("AlreadyServing", "Version 1", "make query", "make stop")
+    assert {server.pid for server in place.servers()} == before
+
+
 def test_stop_ends_exactly_those(served: tuple[Any, Any]) -> None:
     place, _ = served
-    # Like one of ours from outside: the same program and environment, but nobody recorded it.
-    foreign = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    # A record whose process id has since been given to somebody else.
+    # A stranger that has the process id of a record, as ids are given out again.
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     records = place.state / "servers"
-    stale = json.loads(next(records.glob("*.json")).read_text()) | {"pid": foreign.pid}
-    (records / f"tfserving-{foreign.pid}.json").write_text(json.dumps(stale))
+    stale = json.loads(next(records.glob("*.json")).read_text()) | {"pid": stranger.pid}
+    (records / f"{stale['name']}-{stranger.pid}.json").write_text(json.dumps(stale))
     try:
-        # Twice is sane: the second pair runs beside the first, and `stop` knows all four.
-        place.run("serve").succeeded()
-        assert len(place.servers()) == 4
-        place.run("query").succeeded()
         done = place.run("stop").succeeded()
-        assert done.text.count("Stopped ") == 4
-        assert foreign.poll() is None
+        assert done.text.count("Stopped ") == 2
+        assert stranger.poll() is None
     finally:
-        foreign.communicate()
+        stranger.communicate(b"\n")
     place.wait_for_quiet()
     assert not any(records.glob("*.json"))
 

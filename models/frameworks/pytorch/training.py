@@ -144,7 +144,7 @@ def tensors_of(inputs: Tensors, contract: Contract) -> list[Tensor]:
 
 
 class _Batches:
-    """Batches in the order of ``batch_order``: rows are gathered from tensors made once."""
+    """Batches in the order of ``batch_order``: rows are gathered once an epoch, batches are views."""
 
     def __init__(self, split: Split, case: Case) -> None:
         self._inputs = tensors_of(split.inputs, case.contract)
@@ -153,9 +153,11 @@ class _Batches:
 
     def of_epoch(self, epoch: int) -> Iterator[tuple[list[Tensor], Tensor]]:
         plan = self._plan
-        for order in batch_order(len(self._labels), plan.batch_size, epoch, plan.seed):
-            index = torch.from_numpy(order)
-            yield [rows[index] for rows in self._inputs], self._labels[index]
+        orders = batch_order(len(self._labels), plan.batch_size, epoch, plan.seed)
+        index = torch.from_numpy(np.concatenate(orders))
+        columns = [rows[index].split(plan.batch_size) for rows in (*self._inputs, self._labels)]
+        for *inputs, labels in zip(*columns, strict=True):
+            yield inputs, labels
 
 
 def _train_epoch(
@@ -166,17 +168,21 @@ def _train_epoch(
 ) -> tuple[float, float]:
     """Mean loss in nats a row and accuracy, both over the epoch's training batches."""
     network.train()
-    total, hits, rows = torch.zeros(()), torch.zeros(()), 0
+    seen: list[tuple[Tensor, Tensor]] = []
     for inputs, labels in batches:
         optimizer.zero_grad(set_to_none=True)
         logits = network(*inputs)[case.contract.logits]
-        loss = nn.functional.cross_entropy(logits, labels)
-        loss.backward()
+        nn.functional.cross_entropy(logits, labels).backward()
         optimizer.step()
-        total += loss.detach() * len(labels)
-        hits += (logits.detach().argmax(dim=1) == labels).sum()
-        rows += len(labels)
-    return float(total) / rows, float(hits) / rows
+        seen.append((logits.detach(), labels))
+    # Scored together: small sums at every step would slow a small network down.
+    every_logit, every_label = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    return _loss_and_accuracy(every_logit, every_label)
+
+
+def _loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    loss = nn.functional.cross_entropy(logits, labels)
+    return float(loss), float((logits.argmax(dim=1) == labels).float().mean())
 
 
 def _score(network: nn.Module, case: Case, split: Split) -> tuple[float, float]:
@@ -184,9 +190,7 @@ def _score(network: nn.Module, case: Case, split: Split) -> tuple[float, float]:
     labels = torch.from_numpy(split.labels)
     with torch.inference_mode():
         logits = network(*tensors_of(split.inputs, case.contract))[case.contract.logits]
-        loss = nn.functional.cross_entropy(logits, labels)
-        accuracy = (logits.argmax(dim=1) == labels).float().mean()
-    return float(loss), float(accuracy)
+        return _loss_and_accuracy(logits, labels)
 
 
 def _tensors(network: nn.Module) -> dict[str, tuple[nn.Module, Tensor]]:
