@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.errors import StorageError, TwinServeError, WorkerError, error_named
+from models.parent import end_with_parent
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOG_LINES = 15
@@ -179,7 +180,8 @@ def main() -> int:
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # lets `finally` remove what is half-written
     out = _own_stdout()
-    threading.Thread(target=_end_with_parent, args=[arguments.request.parent], daemon=True).start()
+    scratch = arguments.request.parent
+    end_with_parent(lambda: shutil.rmtree(scratch, ignore_errors=True))
     try:
         _say(out, {"result": _run(arguments, lambda progress: _say(out, {"progress": progress}))})
     except TwinServeError as error:
@@ -210,15 +212,6 @@ def _own_stdout() -> IO[str]:
     ours = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return ours
-
-
-def _end_with_parent(scratch: Path) -> None:
-    # A read ends when the parent closes the pipe, also by dying. SIGTERM, so that `finally` runs. Not through
-    # sys.stdin: its lock, held by this thread, would abort the interpreter at its end.
-    while os.read(0, 4096):
-        pass
-    shutil.rmtree(scratch, ignore_errors=True)  # the parent can no longer
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _say(out: IO[str], message: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ import psutil
 from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
 from models.errors import ServerNotReady
+from models.parent import lifeline
 from pipelines.facts import (
     Check,
     LatencyFacts,
@@ -101,14 +102,16 @@ def _run_load(
         job = Path(scratch, "job.json")
         LoadJob(space.case.name, folders, tuple(targets), plan).write(job)
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "serving.load", str(job)],
-                cwd=PROJECT,
-                capture_output=True,
-                text=True,
-                timeout=plan.timeout_seconds,
-                check=False,
-            )
+            with lifeline() as standard_input:
+                done = subprocess.run(
+                    [sys.executable, "-m", "serving.load", str(job)],
+                    cwd=PROJECT,
+                    stdin=standard_input,
+                    capture_output=True,
+                    text=True,
+                    timeout=plan.timeout_seconds,
+                    check=False,
+                )
         except subprocess.TimeoutExpired as error:
             raise ServerNotReady(
                 f"The load generator was not done after {plan.timeout_seconds:.0f} s."

@@ -6,19 +6,16 @@ imported, and it ends itself when its standard input closes, so that a run that 
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 
 import uvicorn
 
-SHUTDOWN_SECONDS = 5.0
+from models.parent import end_with_parent
 
 
 def main() -> None:
     """Serve on loopback until the parent goes."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
@@ -27,13 +24,6 @@ def main() -> None:
         log_level="error",
         lifespan="on",
     )
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    threading.Timer(SHUTDOWN_SECONDS, os._exit, (0,)).start()  # also if the shutdown hangs
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

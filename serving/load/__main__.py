@@ -16,6 +16,7 @@ from models.arrays import read_arrays
 from models.case import load_case
 from models.contract import Contract
 from models.errors import TwinServeError
+from models.parent import end_with_parent
 from models.parity import Tolerance
 from serving.load.answers import AnswerCheck
 from serving.load.closed_loop import Observed, run_closed_loop
@@ -122,6 +123,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m serving.load", description=__doc__)
     parser.add_argument("job", type=Path, help="written by serving.load.job.LoadJob.write")
     job = LoadJob.read(parser.parse_args().job)
+    end_with_parent()
     try:
         for row in asyncio.run(do(job)):
             print(json.dumps(row))

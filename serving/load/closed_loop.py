@@ -8,10 +8,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from models.errors import RequestError
+from models.errors import RequestError, Unreachable
 from serving.load.answers import AnswerCheck
 from serving.load.senders import Sender, open_sender
 from serving.wire.call import WireCall
+
+MAX_UNREACHABLE = 50
+"""Requests without any answer, after which there is no server to measure."""
 
 
 @dataclass
@@ -23,12 +26,14 @@ class Observed:
         wrong: answers that were not right, or no answers.
         seconds: from the first request to the last answer.
         first_problem: the first wrong answer, for people.
+        unreachable: requests without any answer; they are among the wrong ones.
     """
 
     latencies_ms: list[float] = field(default_factory=list)
     wrong: int = 0
     seconds: float = 0.0
     first_problem: str = ""
+    unreachable: int = 0
 
 
 async def run_closed_loop(
@@ -47,6 +52,9 @@ async def run_closed_loop(
         clients: closed-loop clients, each with a connection of its own.
         requests: end after so many.
         seconds: end after so long; requests under way are waited for and counted.
+
+    Raises:
+        Unreachable: the server is gone.
     """
     observed = Observed()
     async with AsyncExitStack() as stack:
@@ -89,6 +97,11 @@ async def _client(
             answer = await sender.send(calls[row])
             elapsed = time.perf_counter() - began
             problem = "" if check.is_right(row, answer) else f"row {row}: {answer[:200]!r}"
+        except Unreachable as error:
+            observed.unreachable += 1
+            if observed.unreachable > MAX_UNREACHABLE:
+                raise
+            elapsed, problem = time.perf_counter() - began, f"{error.status} {error.message}"
         except RequestError as error:
             elapsed, problem = time.perf_counter() - began, f"{error.status} {error.message}"
         observed.latencies_ms.append(elapsed * 1000)

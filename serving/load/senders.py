@@ -13,6 +13,7 @@ from models.errors import ServerFault, Unreachable
 from serving.wire.call import WireCall
 
 REQUEST_TIMEOUT_SECONDS = 30.0
+NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class Sender(Protocol):
@@ -81,7 +82,8 @@ class GrpcSender:
             )
             return answer
         except grpc.aio.AioRpcError as error:
-            raise ServerFault(error.details() or "", error.code().name) from error
+            kind = Unreachable if error.code() in NO_ANSWER else ServerFault
+            raise kind(error.details() or "", error.code().name) from error
 
     async def close(self) -> None:
         if self._channel is not None:

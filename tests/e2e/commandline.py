@@ -166,9 +166,9 @@ class Place:
             time.sleep(0.1)
 
     def servers(self) -> list[RunningServer]:
-        """Records of servers that are alive."""
+        """Records of model servers that are alive."""
         records = RunningServer.read_all(self.state / "servers")
-        return [record for record in records if record.is_running()]
+        return [record for record in records if record.is_running() and "case" in record.tags]
 
     def half_written(self) -> list[Path]:
         return [*self.artifacts.rglob(".partial-*"), *self.artifacts.rglob("*.tmp")]
@@ -209,5 +209,5 @@ def copy_of(place: Place, home: Path) -> Place:
 
 def _told(process: psutil.Process) -> str:
     with suppress(psutil.Error):
-        return f"{process.pid} {' '.join(process.cmdline())[:200]}"
+        return f"{process.pid} {' '.join(process.cmdline())[:300]}"
     return str(process.pid)
