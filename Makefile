@@ -12,6 +12,9 @@ export TWINSERVE_ARTIFACTS ?= $(ARTIFACTS)
 ifeq ($(TWINSERVE_ARTIFACTS),)
 unexport TWINSERVE_ARTIFACTS
 endif
+ifdef LAUNCHER
+export TWINSERVE_LAUNCHER := $(LAUNCHER)
+endif
 # pip reads PIP_FIND_LINKS and uv does not; hand it on.
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -25,8 +28,8 @@ MAKE_IT := --case $(CASE) $(if $(FRESH),--fresh) $(ARGS)
 READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train export verify serve query check measure report stop clean test lint format types \
-	prefect deployments bench-pipeline protos schema lock
+.PHONY: help setup demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
+	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -38,6 +41,7 @@ help: ## List the targets
 	@echo "  FRESH=1          make it anew, also what is complete and unchanged"
 	@echo "  ARGS='...'       more options for demo, train and export, such as ARGS='--epochs 5'"
 	@echo "  ARTIFACTS=dir    another folder than artifacts/"
+	@echo "  LAUNCHER=auto    where servers run: docker, process, or auto (containers where engine and images are)"
 	@echo "  ROW=0            the row of the test split that query sends"
 	@echo "  PORT=4200        the port of make prefect"
 	@echo "  PYTHON=python3   the Python that .venv is made with: 3.11, 3.12 or 3.13"
@@ -80,6 +84,13 @@ serve: $(READY) ## Start both servers, print how to ask them, leave them running
 query: $(READY) ## Send a row to both running servers, show the answers side by side
 	@$(STAGE) $(VERBOSE_FLAG) query --case $(CASE) --row $(ROW)
 
+deploy: $(READY) ## Have the running servers serve VERSION=N, without a failed or wrong answer
+	@test -n "$(VERSION)" || { echo "Which version? make deploy VERSION=2" >&2; exit 2; }
+	@$(STAGE) $(VERBOSE_FLAG) deploy --case $(CASE) --version $(VERSION)
+
+rollback: $(READY) ## Go back to the version that was served before the last deploy
+	@$(STAGE) $(VERBOSE_FLAG) rollback --case $(CASE)
+
 stop: $(READY) ## Stop what serve started, and what a killed run left behind
 	@$(STAGE) $(VERBOSE_FLAG) stop
 
@@ -92,8 +103,32 @@ prefect: $(READY) ## Start Prefect's server and UI on loopback, until Ctrl-C
 deployments: $(READY) ## Offer the flow of every case to a running Prefect server, until Ctrl-C
 	@$(STAGE) $(VERBOSE_FLAG) deployments
 
-test: $(READY) ## Run all tests, with real servers
+up: $(READY) ## Start both servers, and Prefect's, by Docker Compose (MONITORING=1: Prometheus and Grafana too)
+	@$(BIN)/python -m pipelines.compose $(VERBOSE_FLAG) up $(PICK) $(if $(MONITORING),--monitoring)
+
+down: $(READY) ## Stop and remove what up started (VOLUMES=1: with what it has stored)
+	@$(BIN)/python -m pipelines.compose down $(if $(VOLUMES),--volumes)
+
+logs: $(READY) ## What the containers of up have said (ARGS='--follow torchserve')
+	@$(BIN)/python -m pipelines.compose logs $(ARGS)
+
+ps: $(READY) ## What up started, and how healthy it is
+	@$(BIN)/python -m pipelines.compose ps
+
+images: $(READY) ## Pull or build the containers' images (NETWORK=host: builds over this machine's network)
+	@$(STAGE) $(VERBOSE_FLAG) images $(if $(NETWORK),--network $(NETWORK)) $(if $(CA_CERTIFICATES),--ca-certificates $(CA_CERTIFICATES))
+
+test: $(READY) ## Run all tests that need no Docker engine, with real servers
 	@$(BIN)/python -m pytest $(ARGS)
+
+# A machine's own authorities, where Debian keeps them; builds need them only behind an https mirror.
+OWN_CERTIFICATES := $(if $(wildcard /usr/local/share/ca-certificates/*.crt),--ca-certificates /usr/local/share/ca-certificates)
+
+test-docker: $(READY) ## Run the tests with real containers; starts an engine where root may
+	@tests/docker/engine.sh
+	@tests/docker/base_image.sh
+	@$(STAGE) $(VERBOSE_FLAG) images --embedded --network host $(OWN_CERTIFICATES)
+	@$(BIN)/python -m pytest -m docker $(ARGS)
 
 lint: $(READY) ## Check format, style and types
 	$(BIN)/ruff format --check .
@@ -107,6 +142,12 @@ format: $(READY) ## Format the code
 bench-pipeline: $(READY) ## Measure the whole run: time, reuse, overhead, training throughput, memory
 	@$(BIN)/python -m benchmarks.pipeline $(ARGS)
 
+bench-server: $(READY) ## Measure the embedded server against its Python peers (about 45 minutes; ARGS='--quick')
+	@$(BIN)/python -m benchmarks.server $(ARGS)
+
+drills: $(READY) ## Break things on purpose, with real containers (about 3 minutes; ARGS='--only oom' for some)
+	@$(BIN)/python -m benchmarks.drills --case $(CASE) --write docs/drills.md $(ARGS)
+
 protos: $(READY) ## Make TorchServe's gRPC stubs again from our .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. serving/torchserve/inference.proto
 
@@ -116,7 +157,7 @@ schema: $(READY) ## Write docs/report.schema.json from pipelines/facts.py
 lock: $(READY) ## Pin the newest versions that requirements/*.in allow
 	$(BIN)/python requirements/lock.py
 
-clean: ## Stop our servers, remove artifacts, reports, caches and state; .venv stays
+clean: ## Stop our servers, remove artifacts, reports, caches, state and packages of images; .venv stays
 	@if [ -e $(READY) ]; then $(STAGE) stop; fi
-	rm -rf $(or $(TWINSERVE_ARTIFACTS),artifacts) .twinserve .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(or $(TWINSERVE_ARTIFACTS),artifacts) .twinserve build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -60,9 +60,11 @@ class Figure:
         return {**asdict(self), "met": self.met}
 
 
-def print_figures(figures: Sequence[Figure], out: Console) -> None:
+def print_figures(
+    figures: Sequence[Figure], out: Console, title: str = "The whole run: speed and size"
+) -> None:
     """The table, and one sentence below it."""
-    table = Table(title="The whole run: speed and size", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("Figure")
     table.add_column("Measured", justify="right", no_wrap=True)
     table.add_column("Goal", justify="right", no_wrap=True)

@@ -19,7 +19,10 @@
     ├── ServerError                a server cannot be used
     │   ├── AlreadyServing         the servers of this case were left running before
     │   ├── ServerMissing          the program (or the Java under it) is not installed
+    │   │   ├── EngineUnavailable  no Docker engine answers, or it may not be used
+    │   │   └── ImageMissing       the container's image is not here
     │   ├── PortInUse              somebody else listens there
+    │   ├── VersionSkew            the programs inside are known not to read the files
     │   ├── ServerDied             the process ended before it was asked to
     │   └── ServerNotReady         the deadline passed
     ├── RequestError               a server answered, but not with a prediction
@@ -115,12 +118,24 @@ class ServerMissing(ServerError):
     """The server's program, or the Java under it, is not installed."""
 
 
+class EngineUnavailable(ServerMissing):
+    """No Docker engine answers, or this user may not use it."""
+
+
+class ImageMissing(ServerMissing):
+    """The image that the container is to be made from is not on this machine."""
+
+
 class PortInUse(ServerError):
     """Somebody else listens on a port that the server needs."""
 
 
+class VersionSkew(ServerError):
+    """The versions inside the server are known not to work with the files that it is to serve."""
+
+
 class ServerDied(ServerError):
-    """The server's process ended before it was asked to."""
+    """The server's process or container ended before it was asked to."""
 
 
 class ServerNotReady(ServerError):

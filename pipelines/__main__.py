@@ -207,6 +207,27 @@ def query(
 
 
 @app.command(rich_help_panel=SERVERS)
+def deploy(
+    version: Annotated[int, typer.Option("--version", min=1, help="The version to serve.")],
+    case: CaseName = "digits",
+) -> None:
+    """Have the running servers serve another version, without a failed or wrong answer."""
+    from pipelines import deploy as deployment
+
+    space = Workspace.open(case, read_settings())
+    terminal.print_switch(out, deployment.deploy(space, space.manifest(version)))
+
+
+@app.command(rich_help_panel=SERVERS)
+def rollback(case: CaseName = "digits") -> None:
+    """Go back to the version that was served before the last `deploy`."""
+    from pipelines import deploy as deployment
+
+    space = Workspace.open(case, read_settings())
+    terminal.print_switch(out, deployment.rollback(space))
+
+
+@app.command(rich_help_panel=SERVERS)
 def stop() -> None:
     """Stop what `serve` started, and what a killed run left behind."""
     from pipelines.serve import stop_all
@@ -216,6 +237,27 @@ def stop() -> None:
         out.print(f"Stopped {line}", highlight=False)
     if not stopped:
         out.print("Nothing of ours was running.")
+
+
+@app.command(rich_help_panel=MORE)
+def images(
+    network: Annotated[
+        str, typer.Option(help="The engine's network for builds; host where containers have none.")
+    ] = "",
+    ca_certificates: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file, or a folder of them, for an https mirror of Debian's packages."
+        ),
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Build the embedded TF Serving API's image anyway.")
+    ] = False,
+) -> None:
+    """Pull or build the servers' images that are missing or out of date."""
+    from pipelines.images import build_options, prepare_images
+
+    prepare_images(read_settings(), build_options(network, ca_certificates), embedded, out)
 
 
 @app.command(rich_help_panel=MORE)

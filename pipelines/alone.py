@@ -77,7 +77,7 @@ def check_alone(space: Workspace, manifest: Manifest) -> Findings:
         specs = [server.spec for server in started.servers]
         results = [check_server(space, manifest, spec) for spec in specs]
         across = check_across(space, manifest, specs, [answers for _, answers in results])
-    found = Findings(ready_seconds=started.ready_seconds).joined(
+    found = Findings(checks=started.skew, ready_seconds=started.ready_seconds).joined(
         *(findings for findings, _ in results), across
     )
     keep(space, manifest.version, "check", found)

@@ -30,6 +30,8 @@ class Outcome(StrEnum):
     FAIL = "fail"
     SHORTFALL = "shortfall"
     """A real server falls short of what we ask; reported, not papered over, and not a failed run."""
+    WARNING = "warning"
+    """Not as it should be, and known to work all the same; not a failed run."""
 
 
 class Check(Facts):
@@ -124,7 +126,12 @@ class ServerFacts(Facts):
     ready_seconds: float = Field(description="From start to the first correct answer")
     idle_bytes: int | None = Field(description="Memory of the whole process tree before load")
     loaded_bytes: int | None = Field(description="The same after load")
-    memory_kind: str = Field("", description="'PSS' or 'RSS'")
+    memory_kind: str = Field("", description="'PSS' or 'RSS' of processes, 'cgroup' of a container")
+    cpu_ms_per_answer: float | None = Field(
+        None,
+        description="Processor time under load, user and system, of everything that it runs, over "
+        "all answers of both protocols; the client's own is not in it",
+    )
 
 
 class LatencyFacts(Facts):
@@ -163,6 +170,24 @@ class MalformedFacts(Facts):
     message: str = Field(description="What the server said, cut to 300 characters")
     outcome: Outcome
     recovered: bool = Field(description="Whether the next good request was answered correctly")
+
+
+class SwitchFacts(Facts):
+    """One endpoint while its server exchanged one version for another, asked without a pause."""
+
+    server: str
+    protocol: Protocol
+    requests: int
+    old: int = Field(description="Answers of the version before")
+    new: int = Field(description="Answers of the new version")
+    either: int = Field(description="Answers to rows that both versions answer alike")
+    failed: int = Field(description="Requests that got no answer, or an error")
+    wrong: int = Field(description="Answers of neither version")
+    switch_seconds: float | None = Field(
+        description="From telling the server of the new version to the last answer of the old one"
+    )
+    longest_ms: float = Field(description="The slowest answer's latency")
+    first_problem: str = Field("", description="What first went wrong, for people")
 
 
 class StageTiming(Facts):

@@ -31,8 +31,8 @@ from pipelines.tasks import Run
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
-from serving import process
 from serving.load.job import LoadPlan
+from serving.started import stop_all as stop_all_servers
 
 PLAN = LoadPlan()
 
@@ -100,7 +100,7 @@ def side_by_side(
     except BaseException as error:
         stopped = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a cancelled run
         worker.stop_all(for_good=stopped)
-        process.stop_all(for_good=stopped)
+        stop_all_servers(for_good=stopped)
         raise
     findings = same.joined(judge_accuracy(run.space, trainings), verified, checked)
     report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
@@ -216,7 +216,7 @@ def check_servers(run: Run, manifest: Manifest, started: StartedServers) -> Find
         answers,
         after=[f"check_server {spec.name}" for spec in specs],
     ).result()
-    found = Findings(ready_seconds=started.ready_seconds).joined(
+    found = Findings(checks=started.skew, ready_seconds=started.ready_seconds).joined(
         *(findings for findings, _ in results), across
     )
     keep(run.space, manifest.version, "check", found)

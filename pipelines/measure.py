@@ -6,12 +6,11 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
@@ -30,9 +29,9 @@ from pipelines.reference import Reference
 from pipelines.serve import StartedServers
 from pipelines.settings import PROJECT
 from pipelines.workspace import Workspace, log
-from serving.endpoints import FRAMEWORK_OF, endpoints_of
+from serving.endpoints import FRAMEWORK_OF, PROTOCOLS, endpoints_of
 from serving.load.job import LoadJob, LoadPlan, LoadTarget
-from serving.process import ProcessServer
+from serving.server import Server
 
 ROWS = 64
 """Different rows that the load consists of."""
@@ -42,7 +41,7 @@ def measurement_digest(manifest: Manifest, servers: StartedServers, plan: LoadPl
     """Digest of what the figures depend on: files, servers, load, machine."""
     return digest_of_parts(
         sorted(artifact.sha256 for artifact in manifest.artifacts),
-        [server.spec.label for server in servers.servers],
+        [(server.spec.label, server.where, server.memory_kind) for server in servers.servers],
         plan,
         digest_of_files((PROJECT / "serving").rglob("*.py")),
         sorted(hardware().items()),
@@ -58,14 +57,31 @@ def measure(
         ServerNotReady: the load generator failed or took too long.
     """
     idle = {server.spec.name: server.resident_bytes() for server in started.servers}
+    worked = {server.spec.name: server.cpu_seconds() for server in started.servers}
     log.info(f"Measure: {', '.join(map(str, plan.clients))} clients, {plan.rounds} rounds in turn")
     rows = _run_load(space, manifest, started.servers, plan)
+    worked = {s.spec.name: s.cpu_seconds() - worked[s.spec.name] for s in started.servers}
+    latency = [LatencyFacts(**row) for row in _of_kind(rows, "latency")]
+    throughput = [ThroughputFacts(**row) for row in _of_kind(rows, "throughput")]
+    answers = _answers([*latency, *throughput], plan)
     return Measurements(
         measured=datetime.now(UTC),
-        servers=[_server_facts(server, started, idle) for server in started.servers],
-        latency=[LatencyFacts(**row) for row in _of_kind(rows, "latency")],
-        throughput=[ThroughputFacts(**row) for row in _of_kind(rows, "throughput")],
+        servers=[
+            _server_facts(server, started, idle, worked, answers) for server in started.servers
+        ],
+        latency=latency,
+        throughput=throughput,
     )
+
+
+def _answers(rows: Sequence[LatencyFacts | ThroughputFacts], plan: LoadPlan) -> Counter[str]:
+    """How many requests each server was sent, by its label, those of the warm-up included."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[row.server] += row.requests
+    for server in list(found):
+        found[server] += plan.warmup_requests * len(PROTOCOLS)
+    return found
 
 
 def judge_measurements(found: Measurements) -> list[Check]:
@@ -90,7 +106,7 @@ def judge_measurements(found: Measurements) -> list[Check]:
 
 
 def _run_load(
-    space: Workspace, manifest: Manifest, servers: Sequence[ProcessServer], plan: LoadPlan
+    space: Workspace, manifest: Manifest, servers: Sequence[Server], plan: LoadPlan
 ) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="twinserve-load-") as scratch:
         targets = [
@@ -132,19 +148,24 @@ def _write_rows(space: Workspace, manifest: Manifest, server: str, scratch: Path
 
 
 def _server_facts(
-    server: ProcessServer, started: StartedServers, idle: dict[str, int]
+    server: Server,
+    started: StartedServers,
+    idle: Mapping[str, int],
+    worked: Mapping[str, float],
+    answers: Mapping[str, int],
 ) -> ServerFacts:
     spec = server.spec
-    has_pss = hasattr(psutil.Process().memory_full_info(), "pss")
+    asked = answers.get(spec.label, 0)
     return ServerFacts(
         name=spec.name,
         label=spec.label,
         framework=FRAMEWORK_OF[spec.name],
-        where="process",
+        where=server.where,
         ready_seconds=started.ready_seconds[spec.name],
         idle_bytes=idle[spec.name],
         loaded_bytes=server.resident_bytes(),
-        memory_kind="PSS" if has_pss else "RSS",
+        memory_kind=server.memory_kind,
+        cpu_ms_per_answer=worked[spec.name] * 1000 / asked if asked else None,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,55 +15,97 @@ from pathlib import Path
 import psutil
 
 from models.artifact import Manifest, storage_errors
-from models.errors import AlreadyServing, ServerNotReady
-from models.framework import Format
+from models.errors import AlreadyServing, EngineUnavailable, ServerNotReady
 from models.parity import compare
+from pipelines.facts import Check
+from pipelines.launcher import Launch, choose_launcher
 from pipelines.reference import Reference
+from pipelines.settings import Settings
+from pipelines.skew import judge_versions
 from pipelines.workspace import Workspace, log
+from serving.container import remove_labelled
 from serving.endpoints import endpoints_of
-from serving.process import ProcessServer
+from serving.engine import engine_answers
+from serving.publish import model_store, publish_version, saved_model_folder
 from serving.records import RunningServer
-from serving.server import ServerSpec
-from serving.tfserving import repository as tfserving_repository
+from serving.server import Server, ServerSpec
+from serving.tfserving.contained import tfserving_container_spec
 from serving.tfserving.spec import tfserving_spec
-from serving.torchserve import repository as torchserve_repository
+from serving.torchserve.contained import torchserve_container_spec
 from serving.torchserve.spec import torchserve_spec
 
 OWNER, OWNER_CREATED, KEEP = "owner", "owner_created", "keep"
 """Tags of a record: the process that must be alive, or that the server is meant to outlive it."""
 
+RESTARTS = 5
+"""How often the engine may start a container again that is left running and fails."""
 
-def server_specs(space: Workspace, manifest: Manifest, home: Path) -> list[ServerSpec]:
+Which = Callable[[Mapping[str, str]], bool]
+"""Told a server's tags, says whether it is meant."""
+
+
+def server_specs(
+    space: Workspace, manifest: Manifest, home: Path, launch: Launch, keep: bool = False
+) -> list[ServerSpec]:
     """What to run for one version: its SavedModel and its model archive, published into ``home``.
+
+    Args:
+        space: the case.
+        manifest: the version.
+        home: the servers' folder.
+        launch: as processes, or as containers of which images.
+        keep: whether they are left running, so that versions can be exchanged while they run.
 
     Raises:
         ArtifactMissing, ArtifactCorrupt: an artifact is not what the manifest says.
         ServerMissing: a server's program is not installed.
     """
     folder, name = space.version_folder(manifest.version), space.case.name
-    saved_model = manifest.artifact(Format.SAVED_MODEL).check(folder)
-    archive = manifest.artifact(Format.MAR).check(folder)
-    models_folder, store = home / "models", home / "model-store"
-    tfserving_repository.publish(saved_model, models_folder / name, manifest.version)
-    torchserve_repository.publish(archive, store, name, str(manifest.version))
+    publish_version(folder, manifest, name, home)
+    repository, store = saved_model_folder(home, name), model_store(home)
     settings = space.settings
+    tf_ports = _chosen(rest=settings.tfserving_rest_port, grpc=settings.tfserving_grpc_port)
+    torch_ports = _chosen(rest=settings.torchserve_rest_port, grpc=settings.torchserve_grpc_port)
+    if launch.images is None:
+        specs = (
+            tfserving_spec(name, repository, home / "tfserving", tf_ports),
+            torchserve_spec(name, store, home / "torchserve", torch_ports, model_api=keep),
+        )
+    else:
+        memory, cpus = settings.container_memory_mb * 2**20, settings.container_cpus
+        tf_image, torch_image = launch.images
+        specs = (
+            tfserving_container_spec(
+                name,
+                repository.parent,
+                home / "tfserving",
+                tf_image.name,
+                tf_image.label,
+                tf_ports,
+                memory_bytes=memory,
+                cpus=cpus,
+            ),
+            torchserve_container_spec(
+                name,
+                store,
+                home / "torchserve",
+                torch_image.name,
+                torch_image.label,
+                torch_ports,
+                model_api=keep,
+                memory_bytes=memory,
+                cpus=cpus,
+            ),
+        )
     tags = {"case": name, "version": str(manifest.version)}
-    specs = (
-        tfserving_spec(
-            name,
-            models_folder / name,
-            home / "tfserving",
-            _chosen(rest=settings.tfserving_rest_port, grpc=settings.tfserving_grpc_port),
-        ),
-        torchserve_spec(
-            name,
-            store,
-            home / "torchserve",
-            _chosen(rest=settings.torchserve_rest_port, grpc=settings.torchserve_grpc_port),
-        ),
-    )
     return [
-        replace(spec, tags=tags, startup_seconds=settings.startup_timeout_seconds) for spec in specs
+        replace(
+            spec,
+            tags=tags,
+            startup_seconds=settings.startup_timeout_seconds,
+            contained=spec.contained and replace(spec.contained, restarts=RESTARTS if keep else 0),
+        )
+        for spec in specs
     ]
 
 
@@ -74,11 +117,13 @@ class StartedServers:
         servers: TF Serving's API, then TorchServe.
         ready_seconds: by server name, from start to the first correct answer, both starting at once.
         home: their folder.
+        skew: whether the versions inside are those that the files were made with.
     """
 
-    servers: list[ProcessServer]
+    servers: list[Server]
     ready_seconds: dict[str, float]
     home: Path
+    skew: list[Check]
 
     def stop(self) -> None:
         """Stop both and remove their folder."""
@@ -98,18 +143,23 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
     Raises:
         ServerError: one did not get ready; both are stopped again.
     """
-    stop_orphans(space.settings.records)
+    launch = choose_launcher(space.settings)
+    log.info(launch.why)
+    stop_orphans(space.settings.records, launch.in_containers)
+    _remove_old_homes(space.settings)
     home = space.settings.state / "run" / f"{space.case.name}-{os.getpid()}"
     with storage_errors(home, "TWINSERVE_STATE"):
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
-    specs = [_owned(spec, keep) for spec in server_specs(space, manifest, home)]
-    servers = [ProcessServer(spec, space.settings.records) for spec in specs]
+    specs = [_owned(spec, keep) for spec in server_specs(space, manifest, home, launch, keep)]
+    servers = [launch.server(spec, space.settings.records) for spec in specs]
     ready: dict[str, float] = {}
+    skew: dict[str, list[Check]] = {}
 
-    def bring_up(server: ProcessServer) -> None:
+    def bring_up(server: Server) -> None:
         began = time.monotonic()
         server.start()
+        skew[server.spec.name] = judge_versions(manifest, server)
         server.wait_ready()
         ask_first(space, manifest, server)
         ready[server.spec.name] = time.monotonic() - began
@@ -119,12 +169,19 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
         with ThreadPoolExecutor(len(servers)) as pool:
             # In a copy of this context, so that what is logged reaches Prefect's task run.
             futures = [pool.submit(copy_context().run, bring_up, server) for server in servers]
-        for future in futures:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            if failed := [future for future in done if future.exception()]:
+                with suppress(EngineUnavailable):
+                    _stop(servers)  # the other need not be waited for
+        for future in [*failed, *futures]:
             future.result()
     except BaseException:
-        _stop(servers)
+        with suppress(EngineUnavailable):  # what came first says more
+            _stop(servers)
         raise
-    return StartedServers(servers, ready, home)
+    return StartedServers(
+        servers, ready, home, [check for each in servers for check in skew[each.spec.name]]
+    )
 
 
 def stop_servers(_space: Workspace, servers: StartedServers) -> None:
@@ -132,13 +189,19 @@ def stop_servers(_space: Workspace, servers: StartedServers) -> None:
     servers.stop()
 
 
-def _stop(servers: list[ProcessServer]) -> None:
-    """Stop them side by side."""
+def _stop(servers: list[Server]) -> None:
+    """Stop them side by side.
+
+    Raises:
+        EngineUnavailable: a container's engine has gone away; the others are stopped all the same.
+    """
     with ThreadPoolExecutor(len(servers)) as pool:
-        list(pool.map(ProcessServer.stop, servers))
+        stopping = [pool.submit(server.stop) for server in servers]
+    for each in stopping:
+        each.result()
 
 
-def ask_first(space: Workspace, manifest: Manifest, server: ProcessServer) -> None:
+def ask_first(space: Workspace, manifest: Manifest, server: Server) -> None:
     """Send one row of the test split and hold the answer against the model in memory.
 
     Raises:
@@ -188,24 +251,47 @@ def left_running(space: Workspace) -> list[RunningServer]:
     return sorted(found, key=lambda record: record.name)
 
 
-def stop_orphans(records: Path) -> list[str]:
-    """Stop servers whose owner has died without stopping them; their labels."""
-    return _stop_recorded(
-        records, lambda record: KEEP not in record.tags and not _owner_lives(record)
-    )
+def stop_orphans(records: Path, containers: bool = False) -> list[str]:
+    """Stop servers whose owner has died without stopping them; what they were, for people.
+
+    Args:
+        records: the folder of records.
+        containers: also look for containers by their labels: a run that was killed between making
+            one and writing its record left none.
+
+    Raises:
+        EngineUnavailable: one is a container, and the engine does not answer.
+    """
+    return _stop_ours(records, lambda tags: KEEP not in tags and not _owner_lives(tags), containers)
 
 
 def stop_all(records: Path) -> list[str]:
-    """Stop every server that a record names and that no living run needs; their labels."""
-    return _stop_recorded(records, lambda record: KEEP in record.tags or not _owner_lives(record))
+    """Stop every server of ours that no living run needs; what they were, for people.
+
+    Raises:
+        EngineUnavailable: one is a container, and the engine does not answer.
+    """
+    return _stop_ours(
+        records, lambda tags: KEEP in tags or not _owner_lives(tags), engine_answers()
+    )
 
 
-def _stop_recorded(records: Path, which: Callable[[RunningServer], bool]) -> list[str]:
-    chosen = [record for record in RunningServer.read_all(records) if which(record)]
+def _stop_ours(records: Path, which: Which, containers: bool) -> list[str]:
+    chosen = [record for record in RunningServer.read_all(records) if which(record.tags)]
     stopped = [record for record in chosen if record.stop(records)]
     for home in {Path(record.workdir).parent for record in chosen}:
         shutil.rmtree(home, ignore_errors=True)
-    return [f"{record.label} (process {record.pid})" for record in stopped]
+    unrecorded = remove_labelled(records, which) if containers else []
+    return [f"{record.label} ({record.identity})" for record in stopped] + unrecorded
+
+
+def _remove_old_homes(settings: Settings) -> None:
+    """Folders of servers that did not start keep their logs until the next run: until now."""
+    used = {str(Path(record.workdir).parent) for record in RunningServer.read_all(settings.records)}
+    for home in (settings.state.resolve() / "run").glob("*-*"):
+        owner = home.name.rpartition("-")[2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)) and str(home) not in used:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _chosen(**ports: int) -> dict[str, int]:
@@ -219,9 +305,9 @@ def _owned(spec: ServerSpec, keep: bool) -> ServerSpec:
     return replace(spec, tags={**spec.tags, **more})
 
 
-def _owner_lives(record: RunningServer) -> bool:
+def _owner_lives(tags: Mapping[str, str]) -> bool:
     try:
-        owner = psutil.Process(int(record.tags[OWNER]))
-        return abs(owner.create_time() - float(record.tags[OWNER_CREATED])) < 1.0
+        owner = psutil.Process(int(tags[OWNER]))
+        return abs(owner.create_time() - float(tags[OWNER_CREATED])) < 1.0
     except (KeyError, ValueError, psutil.NoSuchProcess):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,21 @@ class Settings(BaseSettings):
     tfserving_grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
     torchserve_rest_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
     torchserve_grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
+    launcher: Literal["auto", "process", "docker"] = Field(
+        "auto",
+        description="Where servers run; auto takes containers where an engine and the images are",
+    )
+    tfserving_image: str = Field(
+        "", description="Instead of the official TF Serving image, or the embedded server's"
+    )
+    torchserve_image: str = Field("", description="Instead of the one that `make images` builds")
+    container_memory_mb: int = Field(
+        2048, ge=0, description="A container's limit in MiB; 0 sets none"
+    )
+    container_cpus: float = Field(0, ge=0, description="A container's limit in cores; 0 sets none")
+    drain_seconds: float = Field(
+        2, ge=0, description="How long a replaced TorchServe version stays for its last requests"
+    )
 
     @property
     def case_folders(self) -> list[Path]:

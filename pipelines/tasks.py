@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 from prefect.futures import PrefectFuture
 
-from models.errors import PortInUse, ServerError, ServerMissing, Unreachable
+from models.errors import PortInUse, ServerError, ServerMissing, Unreachable, VersionSkew
 from pipelines.facts import Timings
 from pipelines.timing import Stopwatch
 from pipelines.workspace import Workspace, log
@@ -89,5 +89,5 @@ class Run:
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
     """Only trouble that another attempt may not meet again."""
     error = state.result(raise_on_failure=False)
-    lasting = isinstance(error, ServerMissing | PortInUse)
+    lasting = isinstance(error, ServerMissing | PortInUse | VersionSkew)
     return isinstance(error, ServerError | Unreachable) and not lasting

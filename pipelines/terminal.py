@@ -14,12 +14,17 @@ from rich.table import Table
 from models import worker
 from models.artifact import Manifest
 from models.errors import TwinServeError
-from pipelines.facts import Check, Measurements, Outcome, TrainingFacts
+from pipelines.facts import Check, Measurements, Outcome, SwitchFacts, TrainingFacts
 from pipelines.settings import Settings
 from pipelines.workspace import log
-from serving import process
+from serving.started import stop_all as stop_all_servers
 
-MARKS = {Outcome.PASS: "[green]✓[/]", Outcome.FAIL: "[red]✗[/]", Outcome.SHORTFALL: "[yellow]![/]"}
+MARKS = {
+    Outcome.PASS: "[green]✓[/]",
+    Outcome.FAIL: "[red]✗[/]",
+    Outcome.SHORTFALL: "[yellow]![/]",
+    Outcome.WARNING: "[yellow]![/]",
+}
 QUIET_LIBRARIES = ("httpx", "httpcore", "asyncio", "h5py", "filelock")
 
 
@@ -137,7 +142,12 @@ def print_measurements(console: Console, found: Measurements) -> None:
         ]
         console.print(
             f"{server.label}: first correct answer after {server.ready_seconds:.1f} s; {memory[0]} MiB idle, "
-            f"{memory[1]} MiB after load ({server.memory_kind})",
+            f"{memory[1]} MiB after load ({server.memory_kind})"
+            + (
+                f"; {server.cpu_ms_per_answer:.2f} ms of processor time an answer"
+                if server.cpu_ms_per_answer
+                else ""
+            ),
             highlight=False,
             soft_wrap=True,
         )
@@ -162,6 +172,34 @@ def print_measurements(console: Console, found: Measurements) -> None:
     console.print(table)
 
 
+def print_switch(console: Console, rows: list[SwitchFacts]) -> None:
+    """What every endpoint answered while a version was exchanged."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("endpoint")
+    columns = ["requests", "old", "new", "either", "failed", "wrong", "switch s", "slowest ms"]
+    if not any(row.either for row in rows):
+        columns.remove("either")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = {
+            "requests": f"{row.requests:,}",
+            "old": f"{row.old:,}",
+            "new": f"{row.new:,}",
+            "either": f"{row.either:,}",
+            "failed": f"{row.failed:,}",
+            "wrong": f"{row.wrong:,}",
+            "switch s": "" if row.switch_seconds is None else f"{row.switch_seconds:.2f}",
+            "slowest ms": f"{row.longest_ms:.0f}",
+        }
+        table.add_row(f"{row.server} · {row.protocol}", *(cells[column] for column in columns))
+    console.print(table)
+    if all(row.switch_seconds is None for row in rows):
+        console.print("Both versions answer alike: the servers' own states say that it is done.")
+
+
 def print_settings(console: Console, settings: Settings) -> None:
     """Every setting's variable with its value, and its meaning below; the variable can be copied whole."""
     for name, field in Settings.model_fields.items():
@@ -176,5 +214,5 @@ def _stop_everything(number: int, _frame: FrameType | None) -> None:
         signal.signal(each, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
     # Threads wait for workers and servers: ending those is what lets them end.
     worker.stop_all(for_good=True)
-    process.stop_all(for_good=True)
+    stop_all_servers(for_good=True)
     raise Interrupted(number)

@@ -32,6 +32,8 @@ class Reachable(Protocol):
     def ports(self) -> Mapping[str, int]: ...
     @property
     def workdir(self) -> Path | str: ...
+    @property
+    def container(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Endpoint:
         host: where it listens.
         ports: port by purpose.
         workdir: the server's folder; TorchServe's keys lie there.
+        container: name of the container that it runs in; empty for a process.
     """
 
     server: str
@@ -53,6 +56,7 @@ class Endpoint:
     host: str
     ports: Mapping[str, int]
     workdir: Path
+    container: str = ""
 
     @property
     def title(self) -> str:
@@ -79,7 +83,7 @@ class Endpoint:
 
     def _torchserve(self, model_name: str, contract: Contract, timeout_seconds: float) -> Client:
         management = self._url("management")
-        tokens = Tokens(self.workdir, management)
+        tokens = Tokens(self.workdir, management, container=self.container)
         if self.protocol == "REST":
             return torchserve.RestClient(
                 self._url("rest"),
@@ -115,6 +119,7 @@ def endpoints_of(server: Reachable) -> list[Endpoint]:
             server.host,
             dict(server.ports),
             Path(server.workdir),
+            server.container,
         )
         for protocol in PROTOCOLS
     ]

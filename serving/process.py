@@ -5,32 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
+from serving import started
 from serving.process_tree import cpu_seconds_of, resident_bytes_of, stop_process_tree
 from serving.records import RunningServer
 from serving.server import Readiness, ServerSpec
 
 POLL_SECONDS = 0.05
-
-_running: set[ProcessServer] = set()
-_ended_for_good = threading.Event()
-
-
-def stop_all(for_good: bool = False) -> None:
-    """Stop every server that this process has running.
-
-    Args:
-        for_good: start none any more, because this process is about to end.
-    """
-    if for_good:
-        _ended_for_good.set()
-    for server in list(_running):
-        server.stop()
 
 
 class ProcessServer:
@@ -44,6 +32,8 @@ class ProcessServer:
         spec: what to run.
         records: folder for the record of what runs; None keeps none.
     """
+
+    where = "process"
 
     def __init__(self, spec: ServerSpec, records: Path | None = None) -> None:
         self.spec = spec
@@ -62,10 +52,8 @@ class ProcessServer:
         return self._process.pid
 
     def start(self) -> None:
-        for purpose, port in self.spec.ports.items():
-            _check_port_free(self.spec, purpose, port)
-        if _ended_for_good.is_set():
-            raise ServerDied(f"{self.spec.label} was not started: the run was stopped.")
+        check_ports_free(self.spec)
+        started.check_may_start(self.spec.label)
         self.spec.workdir.mkdir(parents=True, exist_ok=True)
         self._started_at = time.monotonic()
         with self.log_path.open("wb") as log:
@@ -83,38 +71,25 @@ class ProcessServer:
                 raise ServerMissing(
                     f"{self.spec.label} cannot be started: {self.spec.command[0]}: {error.strerror}."
                 ) from error
-        _running.add(self)
+        started.add(self)
         if self._records is not None:
-            RunningServer.of(self.spec, self.pid).write(self._records)
+            RunningServer.of_process(self.spec, self.pid).write(self._records)
 
     def wait_ready(self, timeout_seconds: float | None = None) -> float:
         deadline = self._started_at + (timeout_seconds or self.spec.startup_seconds)
-        while True:
-            self._check_alive()
-            probe = self.spec.probe()
-            if probe.readiness is Readiness.READY:
-                return time.monotonic() - self._started_at
-            if probe.readiness is Readiness.NEVER:
-                raise ServerNotReady(
-                    f"{self.spec.label} will not get ready: {probe.seen}", self._log_hint()
-                )
-            if time.monotonic() > deadline:
-                raise ServerNotReady(
-                    f"{self.spec.label} was not ready after "
-                    f"{deadline - self._started_at:.0f} s (last seen: {probe.seen or 'no answer'}).",
-                    self._log_hint(),
-                )
-            time.sleep(POLL_SECONDS)
+        return wait_until_ready(
+            self.spec, self._started_at, deadline, self._check_alive, self._log_hint
+        )
 
     def stop(self) -> None:
-        _running.discard(self)
+        started.discard(self)
         if self._process is None:
             return
         stop_process_tree(self._process.pid, self.spec.stop_seconds)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         if self._records is not None:
-            RunningServer.of(self.spec, self.pid).remove(self._records)
+            RunningServer.of_process(self.spec, self.pid).remove(self._records)
 
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -126,8 +101,14 @@ class ProcessServer:
         return resident_bytes_of(self.pid)
 
     def cpu_seconds(self) -> float:
-        """User and system time of the whole process tree so far."""
         return cpu_seconds_of(self.pid)
+
+    @property
+    def memory_kind(self) -> str:
+        return "PSS" if hasattr(psutil.Process().memory_full_info(), "pss") else "RSS"
+
+    def versions(self) -> dict[str, str]:
+        return dict(self.spec.versions)
 
     def _check_alive(self) -> None:
         if self._process is None:
@@ -138,6 +119,45 @@ class ProcessServer:
 
     def _log_hint(self) -> str:
         return f"The end of its log ({self.log_path}):\n{self.log_tail()}"
+
+
+def wait_until_ready(
+    spec: ServerSpec,
+    started_at: float,
+    deadline: float,
+    check_alive: Callable[[], None],
+    log_hint: Callable[[], str],
+) -> float:
+    """Probe a started server until its model can serve.
+
+    Args:
+        spec: whose probe is asked.
+        started_at: ``time.monotonic()`` of its start.
+        deadline: the same clock's time at which waiting ends.
+        check_alive: raises ServerDied for one that has ended.
+        log_hint: the end of its log, for the error.
+
+    Returns:
+        seconds since ``started_at``.
+
+    Raises:
+        ServerDied: from ``check_alive``.
+        ServerNotReady: the deadline passed, or the probe said never.
+    """
+    while True:
+        check_alive()
+        probe = spec.probe()
+        if probe.readiness is Readiness.READY:
+            return time.monotonic() - started_at
+        if probe.readiness is Readiness.NEVER:
+            raise ServerNotReady(f"{spec.label} will not get ready: {probe.seen}", log_hint())
+        if time.monotonic() > deadline:
+            raise ServerNotReady(
+                f"{spec.label} was not ready after {deadline - started_at:.0f} s "
+                f"(last seen: {probe.seen or 'no answer'}).",
+                log_hint(),
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
@@ -157,6 +177,15 @@ def tail_of(path: Path, lines: int) -> str:
     if not path.exists():
         return ""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def check_ports_free(spec: ServerSpec) -> None:
+    """
+    Raises:
+        PortInUse: somebody listens on one of the spec's ports.
+    """
+    for purpose, port in spec.ports.items():
+        _check_port_free(spec, purpose, port)
 
 
 def _check_port_free(spec: ServerSpec, purpose: str, port: int) -> None:

@@ -26,14 +26,54 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class ContainerSpec:
+    """What a container of a server is made from, and what it may do.
+
+    Nothing else of the machine is visible inside: the root file system is read-only, folders of the
+    host are mounted read-only, and what the server writes goes to ``scratch`` and dies with it.
+
+    Attributes:
+        name: the container's name, unique on the engine.
+        image: name and tag; it must be on the machine already.
+        ports: the port inside, by purpose; ``ServerSpec.ports`` are those outside.
+        version_command: prints ``program: version`` lines, run inside the container.
+        health: a command run inside that ends with 0 when the model can be served.
+        arguments: behind the image's entry point.
+        environment: variables inside.
+        mounts: folder inside -> folder of the host, read-only.
+        scratch: folder inside -> options of its tmpfs.
+        memory_bytes: limit, swap included; the kernel kills a server that needs more. 0 sets none.
+        cpus: limit in cores; 0 sets none.
+        user: ``uid:gid`` inside; never root.
+        restarts: how often the engine starts it again after a failure; it must outlive us for that.
+    """
+
+    name: str
+    image: str
+    ports: Mapping[str, int]
+    version_command: tuple[str, ...]
+    health: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+    scratch: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
+    cpus: float = 0.0
+    user: str = "1000:1000"
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
 class ServerSpec:
     """What to run, apart from where to run it.
+
+    One that has ``command`` can run as a process, one that has ``contained`` as a container.
 
     Attributes:
         name: short name for files and tables, ``tfserving`` or ``torchserve``.
         label: what exactly it is, for people: "TorchServe 0.12.0",
             "TF Serving API (embedded)". Tables and reports print it as it stands.
-        command: program and arguments.
+        command: program and arguments of the process.
         workdir: a folder of its own; logs and temporary files go there. Created if missing.
         ports: port by purpose (``rest``, ``grpc``, ``management`` ...), all on ``host``.
         probe: asks once whether the MODEL can serve; never blocks for more than a few seconds and never
@@ -43,6 +83,8 @@ class ServerSpec:
         stop_seconds: how long a polite stop may take before the process tree is killed.
         host: the address it listens on.
         tags: what is served, for the records of what runs: ``case`` and ``version``.
+        versions: versions of the programs that the process runs on, by name ("torch").
+        contained: how the same server runs as a container.
     """
 
     name: str
@@ -56,6 +98,13 @@ class ServerSpec:
     stop_seconds: float = 10.0
     host: str = "127.0.0.1"
     tags: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    contained: ContainerSpec | None = None
+
+    @property
+    def container(self) -> str:
+        """Name of its container; empty for a process."""
+        return self.contained.name if self.contained else ""
 
     def url(self, purpose: str) -> str:
         """``http://host:port`` for REST-like ports."""
@@ -67,16 +116,27 @@ class ServerSpec:
 
 
 class Server(Protocol):
-    """A started (or to be started) server. ``stop`` is safe to call twice and in any state."""
+    """A started (or to be started) server. ``stop`` is safe to call twice and in any state.
+
+    Attributes:
+        spec: what it runs.
+        where: ``process`` or ``container``.
+        memory_kind: what ``resident_bytes`` counts: ``PSS``, ``RSS`` or ``cgroup``.
+    """
 
     spec: ServerSpec
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def memory_kind(self) -> str: ...
 
     def start(self) -> None:
         """Start it, without waiting.
 
         Raises:
             PortInUse: somebody else listens on one of the spec's ports.
-            ServerMissing: the program cannot be executed.
+            ServerMissing: the program cannot be executed, or the container not made.
         """
         ...
 
@@ -87,7 +147,7 @@ class Server(Protocol):
             seconds since ``start``.
 
         Raises:
-            ServerDied: the process ended; the message holds the log's tail.
+            ServerDied: it ended; the message holds the log's tail.
             ServerNotReady: the deadline passed, or the probe said never.
         """
         ...
@@ -100,6 +160,32 @@ class Server(Protocol):
         """The end of the server's own log."""
         ...
 
-    def resident_bytes(self) -> int:
-        """Memory of the whole process tree: proportional set size where the system has it, else RSS."""
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
         ...
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the programs inside the running server, by name ("torch", "TorchServe").
+
+        Raises:
+            ServerDied: it cannot be asked.
+        """
+        ...
+
+    def resident_bytes(self) -> int:
+        """Memory of everything that it runs.
+
+        Of a process tree the proportional set size where the system has it, else RSS; of a container
+        what its cgroup holds without the inactive file cache, as ``docker stats`` shows it.
+        """
+        ...
+
+    def cpu_seconds(self) -> float:
+        """User and system time of everything that it runs, so far."""
+        ...
+
+
+def read_versions(said: str) -> dict[str, str]:
+    """``program: version`` lines, as ``tensorflow_model_server --version`` prints them."""
+    pairs = (line.partition(": ") for line in said.splitlines())
+    return {name.strip(): found.strip() for name, colon, found in pairs if colon}

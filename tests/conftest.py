@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,23 @@ from pipelines.workspace import Workspace
 if TYPE_CHECKING:
     from models.case import Case
 
+os.environ.setdefault("TWINSERVE_LAUNCHER", "process")
+"""The same servers with and without a Docker engine; tests/docker has the containers' tests."""
+
 EPOCHS = 4
 """Enough to tell a trained network from any other; the case's own number is for its accuracy."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What `.ci/run` could not run must not be overlooked at the end of a green run."""
+    if why := os.environ.get("CONTAINER_TESTS_SKIPPED"):
+        terminalreporter.write_line("")
+        terminalreporter.write_line(f"*** THE CONTAINERS' TESTS DID NOT RUN: {why}.", red=True)
+        terminalreporter.write_line(
+            "*** Nothing here says anything about containers. As root, or with an engine: "
+            "make test-docker",
+            red=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pipelines.report.contests import Evidence, contests
 from pipelines.report.sides import Side, sides
 
 CLOCK_SLACK_SECONDS = 5.0
+WORST_FIRST = (Outcome.FAIL, Outcome.SHORTFALL, Outcome.WARNING, Outcome.PASS)
 CHANCE = 1.96
 """Standard errors that a difference must exceed: 95 % of a normal distribution lie within."""
 
@@ -39,9 +40,8 @@ class Failure:
 
 
 def checks_in_order(report: RunReport) -> list[Check]:
-    """Failed ones first, then shortfalls, then the rest; each in the order of the run."""
-    order = (Outcome.FAIL, Outcome.SHORTFALL, Outcome.PASS)
-    return sorted(report.checks, key=lambda check: order.index(check.outcome))
+    """Failed ones first, then shortfalls and warnings, then the rest; each in the order of the run."""
+    return sorted(report.checks, key=lambda check: WORST_FIRST.index(check.outcome))
 
 
 def failures(report: RunReport) -> list[Failure]:
@@ -66,6 +66,8 @@ def verdict(report: RunReport) -> Verdict:
     summary = f"{counts[Outcome.PASS]:,} of {figures.count(total, 'check')} passed"
     if counts[Outcome.SHORTFALL]:
         summary += f", {figures.count(counts[Outcome.SHORTFALL], 'shortfall')} on record"
+    if counts[Outcome.WARNING]:
+        summary += f", {figures.count(counts[Outcome.WARNING], 'warning')}"
     if report.passed and not counts[Outcome.FAIL]:
         return Verdict(_may_ship(report), f"{summary}.", "good")
     failed = counts[Outcome.FAIL]
@@ -90,6 +92,7 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_agreement(report),
         *contests(columns),
         *_shortfalls(report),
+        *_warnings(report),
         *measurement_cautions(report),
     ]
 
@@ -171,6 +174,16 @@ def _shortfalls(report: RunReport) -> Iterable[Evidence]:
         who = ", ".join(f"{subject} ({number})" for subject, number in short.most_common())
         total = figures.count(short.total(), "shortfall")
         yield Evidence(f"{total} on record, none of which blocks a release", who, caution=True)
+
+
+def _warnings(report: RunReport) -> Iterable[Evidence]:
+    for check in report.checks:
+        if check.outcome is Outcome.WARNING:
+            yield Evidence(
+                f"{check.subject} runs {check.figure}, not {check.limit}",
+                check.detail,
+                caution=True,
+            )
 
 
 def measurement_cautions(report: RunReport) -> Iterable[Evidence]:

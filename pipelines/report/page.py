@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipelines.facts import RunReport
 from pipelines.report import charts, evidence, figures, matrices, sides, speed, timeline
 
-_MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!"}
+_MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!", "warning": "!"}
 
 
 def render_page(report: RunReport) -> str:

@@ -130,7 +130,16 @@ def _sizes(side: Side) -> str:
     return "\n".join(f"{facts.format} {figures.data_size(facts.bytes)}" for facts in side.artifacts)
 
 
+PLACES = {"process": "as a process", "container": "in a container"}
+
+
 def _server_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
+    yield _line(
+        "Server",
+        "Runs",
+        columns,
+        lambda side: PLACES.get(side.server.where, side.server.where) if side.server else "",
+    )
     yield _line(
         "Server",
         "First correct answer after",
@@ -138,6 +147,12 @@ def _server_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
         lambda side: figures.seconds(side.server.ready_seconds if side.server else None),
     )
     yield _line("Server", "Memory, idle / loaded", columns, _memory)
+    yield _line(
+        "Server",
+        "Processor time per answer",
+        columns,
+        lambda side: figures.milliseconds(side.server.cpu_ms_per_answer if side.server else None),
+    )
 
 
 def _memory(side: Side) -> str:

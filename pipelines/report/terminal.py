@@ -13,7 +13,12 @@ from rich.text import Text
 from pipelines.facts import Check, Outcome, RunReport
 from pipelines.report import figures
 from pipelines.report.contests import Evidence
-from pipelines.report.evidence import checks_in_order, measurement_cautions, verdict
+from pipelines.report.evidence import (
+    WORST_FIRST,
+    checks_in_order,
+    measurement_cautions,
+    verdict,
+)
 from pipelines.report.figures import printable
 from pipelines.report.sides import Side, comparison, sides
 
@@ -22,6 +27,7 @@ MARKS = {
     Outcome.PASS: ("✓", "green"),
     Outcome.FAIL: ("✕", "bold red"),
     Outcome.SHORTFALL: ("!", "yellow"),
+    Outcome.WARNING: ("!", "yellow"),
 }
 
 
@@ -78,7 +84,12 @@ def _stage_line(stage: str, checks: list[Check]) -> Text:
     """``✓ verify: 20 passed``, or the same with what did not."""
     numbers = [
         (word, number)
-        for outcome, word in (("pass", "passed"), ("fail", "failed"), ("shortfall", "fell short"))
+        for outcome, word in (
+            ("pass", "passed"),
+            ("fail", "failed"),
+            ("shortfall", "fell short"),
+            ("warning", "with a warning"),
+        )
         if (number := sum(check.outcome == outcome for check in checks))
     ]
     worst = _worst(checks)
@@ -88,9 +99,8 @@ def _stage_line(stage: str, checks: list[Check]) -> Text:
 
 
 def _worst(checks: Iterable[Check]) -> Outcome:
-    """FAIL before SHORTFALL before PASS."""
     found = {check.outcome for check in checks}
-    return next(o for o in (Outcome.FAIL, Outcome.SHORTFALL, Outcome.PASS) if o in found)
+    return next(outcome for outcome in WORST_FIRST if outcome in found)
 
 
 def _check_heading(check: Check) -> Text:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from serving.process import free_ports
-from serving.server import Probe, Readiness, ServerSpec
+from serving.server import Probe, Readiness, ServerSpec, read_versions
 from serving.tfserving.embedded import LABEL as EMBEDDED_LABEL
 
 PROGRAM = "tensorflow_model_server"
@@ -49,16 +50,18 @@ def tfserving_spec(
     grpc, rest = free_ports(2, HOST)
     chosen = {"grpc": grpc, "rest": rest, **(ports or {})}
     program = shutil.which(PROGRAM)
+    said = _versions_of(program) if program else {"TensorFlow Library": installed("tensorflow")}
     command = (program,) if program else (sys.executable, "-m", "serving.tfserving.embedded")
     return ServerSpec(
         name=NAME,
-        label=_label_of(program) if program else EMBEDDED_LABEL,
+        label=_label_of(said) if program else EMBEDDED_LABEL,
         command=(*command, *_flags(model_name, repository, chosen)),
         workdir=workdir,
         ports=chosen,
         probe=StatusProbe(HOST, chosen["rest"], model_name),
         environment={} if program else {"PYTHONPATH": _python_path()},
         host=HOST,
+        versions=said,
     )
 
 
@@ -119,7 +122,8 @@ def _python_path() -> str:
     return os.pathsep.join([str(_PROJECT), *([inherited] if inherited else [])])
 
 
-def _label_of(program: str) -> str:
+def _versions_of(program: str) -> dict[str, str]:
+    """What ``--version`` says: "TensorFlow ModelServer: 2.21.0", "TensorFlow Library: 2.21.0"."""
     try:
         said = subprocess.run(
             [program, "--version"],
@@ -129,9 +133,13 @@ def _label_of(program: str) -> str:
             check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return "TF Serving"
-    found = re.search(r"ModelServer: *(\d[\w.]*)", said)
-    return f"TF Serving {found[1]}" if found else "TF Serving"
+        return {}
+    return read_versions(said)
+
+
+def _label_of(versions: Mapping[str, str]) -> str:
+    found = re.match(r"\d[\w.]*", versions.get("TensorFlow ModelServer", ""))
+    return f"TF Serving {found[0]}" if found else "TF Serving"
 
 
 def _versions(body: str) -> list[dict[str, Any]]:

@@ -30,6 +30,9 @@ TIMEOUT_SECONDS = 30.0
 METHOD = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
 TORCHSERVES_OWN = "org.pytorch.serve."
 """In every error that TorchServe itself reports: it appends the name of its Java exception."""
+KEY_REFUSED = "Token Authorization failed"
+"""In TorchServe's answer to a wrong key: one that ran out, or one from before it was started again.
+Over gRPC it leaves out the exception's name, InvalidKeyException."""
 ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
@@ -113,6 +116,14 @@ class RestClient(Closing):
         return f"{self._base_url}/predictions/{model_name or self._model_name}"
 
     def _post(self, body: bytes, model_name: str) -> httpx.Response:
+        answer = self._post_once(body, model_name)
+        if answer.is_error and KEY_REFUSED in answer.text:
+            refused = answer.request.headers["Authorization"].removeprefix("Bearer ")
+            if self._tokens.changed("inference", refused):
+                answer = self._post_once(body, model_name)
+        return answer
+
+    def _post_once(self, body: bytes, model_name: str) -> httpx.Response:
         headers = {**self._tokens.headers("inference"), "Content-Type": "application/json"}
         url = self._url(model_name)
         try:
@@ -187,7 +198,16 @@ class GrpcClient(Closing):
             BadRequest, ServerFault, Unreachable: as the server, or its silence, says.
         """
         request = PredictionsRequest(model_name=model_name or self._model_name, input=parts)
-        metadata = self._tokens.metadata("inference")
+        token = self._tokens.token("inference")
+        try:
+            return self._send_once(request, token)
+        except RequestError as error:
+            if KEY_REFUSED in error.message and self._tokens.changed("inference", token):
+                return self._send_once(request, self._tokens.token("inference"))
+            raise
+
+    def _send_once(self, request: PredictionsRequest, token: str) -> bytes:
+        metadata = (("authorization", f"Bearer {token}"),)
         try:
             answer = self._stub.Predictions(
                 request, timeout=self._timeout_seconds, metadata=metadata

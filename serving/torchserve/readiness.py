@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import TwinServeError
+from serving.engine import read_file
 from serving.server import Probe, Readiness
-from serving.torchserve.tokens import Tokens
+from serving.torchserve.tokens import CONTAINER_HOME, Tokens
 
 FAILED = "Failed to load model"
 DEATHS = (
@@ -37,6 +38,7 @@ class ModelProbe:
     workdir: Path
     host: str
     management_port: int
+    container: str = ""
 
     def __call__(self) -> Probe:
         try:
@@ -51,12 +53,13 @@ class ModelProbe:
         if "READY" in states:
             return Probe(Readiness.READY, "a worker is READY")
         # Only now: before it answers, the log may be that of an earlier start.
-        if failure := load_failure(self.workdir / "logs" / "model.log"):
+        if failure := load_failure(self._log()):
             return Probe(Readiness.NEVER, failure)
         return Probe(Readiness.NOT_YET, f"workers: {', '.join(states) or 'none'}")
 
     def _describe(self) -> tuple[int, bytes]:
-        tokens = Tokens(self.workdir, f"http://{self.host}:{self.management_port}")
+        url = f"http://{self.host}:{self.management_port}"
+        tokens = Tokens(self.workdir, url, container=self.container)
         connection = http.client.HTTPConnection(self.host, self.management_port, timeout=2)
         try:
             headers = tokens.headers("management")
@@ -66,13 +69,19 @@ class ModelProbe:
         finally:
             connection.close()
 
+    def _log(self) -> str:
+        """What the workers said so far; empty where it cannot be read yet."""
+        try:
+            if self.container:
+                return read_file(self.container, f"{CONTAINER_HOME}/logs/model.log")
+            return (self.workdir / "logs" / "model.log").read_text(errors="replace")
+        except (OSError, TwinServeError):
+            return ""
 
-def load_failure(model_log: Path) -> str:
+
+def load_failure(model_log: str) -> str:
     """Why a worker could not load the model, in its own words; empty if none has failed."""
-    try:
-        lines = model_log.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
+    lines = model_log.splitlines()
     said = [line.partition(" - ")[2] or line for line in lines]
     if not any(line.startswith(DEATHS) for line in said):
         return ""

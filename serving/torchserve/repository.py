@@ -9,6 +9,7 @@ compressed (zlib's output differs between versions).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from models.contract import Contract
 from models.errors import ArtifactCorrupt, ArtifactError, ArtifactMissing, StorageError
+
+log = logging.getLogger(__name__)
 
 HANDLER = Path(__file__).with_name("handler.py")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can state
@@ -103,7 +106,9 @@ def publish(mar: Path, store: Path, model_name: str, version: str) -> Path:
 
 
 def newest(store: Path, model_name: str) -> Path:
-    """The archive of the model's highest version.
+    """The archive of the model's highest version; a damaged one is passed over for a whole one below it.
+
+    So a damaged version that somebody put beside a good one does not keep a restart from serving.
 
     Raises:
         ArtifactMissing: the store holds none.
@@ -116,7 +121,17 @@ def newest(store: Path, model_name: str) -> Path:
         raise ArtifactMissing(
             f"The model store {store} holds no archive of {model_name!r}.", "Run the export first."
         )
-    return versions[max(versions)]
+    ordered = [versions[number] for number in sorted(versions, reverse=True)]
+    return next((path for path in ordered if _is_whole(path)), ordered[0])
+
+
+def _is_whole(mar: Path) -> bool:
+    try:
+        _check_whole(mar)
+    except ArtifactCorrupt as error:
+        log.warning("%s", error.message)
+        return False
+    return True
 
 
 def _check_whole(mar: Path) -> None:

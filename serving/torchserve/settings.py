@@ -46,12 +46,17 @@ LOG_PATTERN = "%d{ISO8601} [%-5p] %t %c{1} - %m%n"
 
 
 def server_settings(
-    host: str, ports: Mapping[str, int], archive: Path, model_name: str, workers: int
+    host: str,
+    ports: Mapping[str, int],
+    archive: Path,
+    model_name: str,
+    workers: int,
+    model_api: bool = False,
 ) -> dict[str, str]:
     """``config.properties`` as a mapping.
 
-    Token authorisation is on and the model API (register, scale, delete) is off because TorchServe
-    has them so and nothing here says otherwise; the one model is loaded at the start.
+    Token authorisation is on because TorchServe has it so and nothing here says otherwise; the one
+    model is loaded at the start.
 
     Args:
         host: the address that every interface listens on.
@@ -59,6 +64,8 @@ def server_settings(
         archive: the ``.mar`` to serve; its folder becomes the model store.
         model_name: the name to serve it under.
         workers: Python processes for the model.
+        model_api: whether models can be registered and unregistered while it runs, with the
+            management token; only archives inside the store.
     """
     return {
         "inference_address": f"http://{host}:{ports['rest']}",
@@ -76,6 +83,7 @@ def server_settings(
         "default_startup_timeout": str(STARTUP_SECONDS),
         "max_request_size": str(LARGEST_MESSAGE_BYTES),
         "max_response_size": str(LARGEST_MESSAGE_BYTES),
+        "enable_model_api": str(model_api).lower(),
         "install_py_dep_per_model": "false",
         "number_of_gpu": "0",
         "metrics_mode": "prometheus",

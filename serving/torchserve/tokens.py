@@ -25,10 +25,13 @@ from typing import Any, Literal
 
 import httpx
 
-from models.errors import BadRequest, ServerNotReady, Unreachable
+from models.errors import BadRequest, ServerError, ServerNotReady, Unreachable
+from serving.engine import read_file
 
 Purpose = Literal["inference", "management"]
 KEY_FILE = "key_file.json"
+CONTAINER_HOME = "/run/torchserve"
+"""TorchServe's working directory inside its image."""
 RENEW_BEFORE = timedelta(minutes=2)
 """A key this near its end is renewed, so that none runs out on its way to the server."""
 
@@ -55,6 +58,8 @@ class Tokens:
         management_url: ``http://host:port`` of its management API.
         transport: replaces the network, for tests.
         now: the clock, for tests.
+        container: name of the container that it runs in; its key file is copied into ``folder``.
+            Empty for a process, which writes it there itself.
     """
 
     def __init__(
@@ -63,7 +68,9 @@ class Tokens:
         management_url: str,
         transport: httpx.BaseTransport | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        container: str = "",
     ) -> None:
+        self._container = container
         self._file = folder / KEY_FILE
         self._management_url = management_url
         self._transport = transport
@@ -81,10 +88,34 @@ class Tokens:
             Unreachable: it does not answer.
         """
         with self._lock:
+            if self._container and not self._file.exists():
+                self._copy_from_container()
             self._read_if_changed()
             if not self._keys[purpose].is_good_at(self._now()):
                 self._renew(purpose)
             return self._keys[purpose].token
+
+    def changed(self, purpose: Purpose, refused: str) -> bool:
+        """Read the keys anew, after TorchServe has refused one: it may have been started again.
+
+        Args:
+            purpose: what the key was for.
+            refused: the key; another thread may have read its successor by now.
+
+        Returns:
+            whether the key is another one now, so that asking again makes sense.
+
+        Raises:
+            ServerNotReady: there are none.
+        """
+        with self._lock:
+            held = self._keys.get(purpose)
+            if held is None or held.token == refused:
+                if self._container:
+                    self._copy_from_container()
+                self._read_from = None
+                self._read_if_changed()
+            return self._keys[purpose].token != refused
 
     def headers(self, purpose: Purpose) -> dict[str, str]:
         """The HTTP header of a request."""
@@ -128,21 +159,40 @@ class Tokens:
             raise Unreachable(f"{self._management_url} does not renew the key: {error}.") from error
         if answer.is_error:
             raise BadRequest(answer.text.strip(), str(answer.status_code))
+        if self._container:
+            self._copy_from_container()
         self._read_from = None
         self._read_if_changed()
         if self._header_path(purpose).exists():  # lines that were pasted before go on working
             self._write_header(purpose)
 
+    def _copy_from_container(self) -> None:
+        """The container's key file, for every process that asks through this folder."""
+        try:
+            held = read_file(self._container, f"{CONTAINER_HOME}/{KEY_FILE}")
+            read_keys(held)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, ServerError) as error:
+            raise ServerNotReady(
+                f"The container {self._container} holds no TorchServe keys: {error}",
+                "Start TorchServe first.",
+            ) from error
+        _write_for_owner(self._file, held)
+
     def _header_path(self, purpose: Purpose) -> Path:
         return self._file.with_name(f"{purpose}.header")
 
     def _write_header(self, purpose: Purpose) -> None:
-        target = self._header_path(purpose)
-        beside = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"Authorization: Bearer {self._keys[purpose].token}\n")
-        beside.replace(target)
+        header = f"Authorization: Bearer {self._keys[purpose].token}\n"
+        _write_for_owner(self._header_path(purpose), header)
+
+
+def _write_for_owner(target: Path, text: str) -> None:
+    """Whole or not at all, and readable by its owner only."""
+    beside = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    beside.replace(target)
 
 
 def read_keys(text: str) -> dict[str, Key]:

@@ -140,7 +140,11 @@ class Place:
         return Started(process, output)
 
     def variables(self, **environment: str) -> dict[str, str]:
-        ours = {"TWINSERVE_ARTIFACTS": str(self.artifacts), "TWINSERVE_STATE": str(self.state)}
+        ours = {
+            "TWINSERVE_ARTIFACTS": str(self.artifacts),
+            "TWINSERVE_STATE": str(self.state),
+            "TWINSERVE_LAUNCHER": "process",
+        }
         inherited = {
             name: value
             for name, value in os.environ.items()

@@ -32,6 +32,12 @@ ELSEWHERE = {
     "make demo ARGS=": "test_interruptions.py runs demo with other hyper-parameters",
     "make demo CASE=": "test_own_case.py runs demo on the example",
     "make bench-pipeline": "a benchmark, minutes long",
+    "make deploy": "test_deploy.py exchanges versions; there is only one here",
+    "make rollback": "test_deploy.py exchanges versions; there is only one here",
+    "make images": "needs a Docker engine: tests/docker/test_images.py",
+    "make demo LAUNCHER=docker": "needs a Docker engine: test_containers.py runs it",
+    "make up": "needs a Docker engine: tests/docker/test_compose.py",
+    "make down": "needs a Docker engine: tests/docker/test_compose.py",
 }
 """Commands that are not run here, and why; what make would run for them is looked at all the same."""
 

@@ -44,7 +44,15 @@ def test_every_check_passes_or_is_a_known_shortfall(finished: Any) -> None:
         ("TorchServe 0.12.0 · gRPC", "INTERNAL", Outcome.SHORTFALL)
     }
     asked = {check.stage for check in report.checks}
-    assert asked == {"same model", "train", "verify", "check", "cross-framework", "measure"}
+    assert asked == {
+        "same model",
+        "train",
+        "verify",
+        "versions",
+        "check",
+        "cross-framework",
+        "measure",
+    }
 
 
 def test_both_protocols_of_both_servers_were_checked_and_measured(finished: Any) -> None:

@@ -12,10 +12,13 @@ from models.artifact import Manifest
 from models.errors import ServerError
 from pipelines.check import check_server
 from pipelines.facts import Outcome
+from pipelines.launcher import Launch
 from pipelines.serve import server_specs, start_servers
 from pipelines.workspace import Workspace
 from serving.process import ProcessServer
 from serving.records import RunningServer
+
+PROCESSES = Launch("as processes")
 
 pytestmark = [pytest.mark.servers, pytest.mark.frameworks]
 
@@ -45,7 +48,7 @@ def test_a_truncated_saved_model_never_gets_ready(sabotaged):
 @contextmanager
 def alone(space: Workspace, manifest: Manifest, name: str, home: Path) -> Iterator[ProcessServer]:
     """One of the two servers, ready by its own word: nobody has held its first answer against anything."""
-    (spec,) = (each for each in server_specs(space, manifest, home) if each.name == name)
+    (spec,) = (each for each in server_specs(space, manifest, home, PROCESSES) if each.name == name)
     server = ProcessServer(spec)
     try:
         server.start()

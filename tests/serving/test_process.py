@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from models.errors import PortInUse, ServerDied, ServerMissing, ServerNotReady
-from serving import process
+from serving import started
 from serving.process import ProcessServer, free_ports, tail_of
 from serving.process_tree import resident_bytes_of
 from serving.records import RunningServer
@@ -239,14 +239,15 @@ def test_stop_all_stops_every_server_of_this_process(make: MakeServer):
     servers = [make(SLEEPS) for _ in range(2)]
     for server in servers:
         server.start()
-    process.stop_all()
+    started.stop_all()
     assert [server.is_alive() for server in servers] == [False, False]
 
 
 def test_after_a_stop_for_good_none_is_started(tmp_path: Path):
     script = (
         "from pathlib import Path\n"
-        "from serving.process import ProcessServer, stop_all\n"
+        "from serving.process import ProcessServer\n"
+        "from serving.started import stop_all\n"
         "from serving.server import ServerSpec\n"
         "stop_all(for_good=True)\n"
         f"spec = ServerSpec('s', 'S', ('sleep', '600'), Path({str(tmp_path)!r}), {{}}, lambda: None)\n"

@@ -1,166 +1,229 @@
-"""The command line of ``tensorflow_model_server``.
+"""Every flag of ``tensorflow_model_server``, with its default, in the order of its ``main.cc``.
 
-Every flag of the binary is known (names and defaults: TF Serving's ``model_servers/main.cc`` and
-``server.h``). Those that only tune are taken and ignored; those that would change what is served
-are refused, because a server that quietly ignored them would answer wrongly.
+Names and defaults: ``model_servers/main.cc`` and ``model_servers/server.h``; what each says is in
+our own words. One flag is our own: ``--bind_address``; the binary has none and listens on every
+interface. How a command line is read is in ``command_line``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import TypeVar
 
 from serving.tfserving.embedded import LABEL
+from serving.tfserving.embedded.status import invalid
 
-Value = str | int | bool
+Value = str | int | bool | float
+Default = TypeVar("Default", str, int, bool, float)
+
+_CPUS = len(os.sched_getaffinity(0))
+"""``port::NumSchedulableCPUs``."""
 
 
-class FlagError(Exception):
-    """The command line cannot be used; the message says which part."""
+class Kind(Enum):
+    """What a flag's value is, as the usage names it."""
+
+    INT32 = "int32"
+    INT64 = "int64"
+    BOOL = "bool"
+    STRING = "string"
+    FLOAT = "float"
+
+
+_KINDS = {bool: Kind.BOOL, int: Kind.INT32, str: Kind.STRING, float: Kind.FLOAT}
+
+
+def _flag(default: Default, says: str, kind: Kind | None = None) -> Default:
+    kind = kind or _KINDS[type(default)]
+    declared: Default = field(default=default, metadata={"says": says, "kind": kind})
+    return declared
 
 
 @dataclass(frozen=True)
 class Flags:
-    """The flags that are honoured.
+    """The command line's values; each field says for itself what it is."""
 
-    Attributes:
-        port: gRPC; 0 opens none.
-        rest_api_port: REST; 0 opens none.
-        rest_api_timeout_in_ms: longest time a REST request may wait for its answer.
-        model_name: the one model's name.
-        model_base_path: folder with a folder per version, ``<base>/<N>/saved_model.pb``.
-        saved_model_tags: comma-separated tags of the graph to load.
-        tensorflow_session_parallelism: threads for both kinds below; 0 leaves it to TensorFlow.
-        tensorflow_intra_op_parallelism: threads within an operation.
-        tensorflow_inter_op_parallelism: operations at a time.
-        enable_serialization_as_tensor_content: answer in ``tensor_content`` over gRPC.
-        version: print versions and end.
-    """
-
-    port: int = 8500
-    rest_api_port: int = 0
-    rest_api_timeout_in_ms: int = 30000
-    model_name: str = "default"
-    model_base_path: str = ""
-    saved_model_tags: str = "serve"
-    tensorflow_session_parallelism: int = 0
-    tensorflow_intra_op_parallelism: int = 0
-    tensorflow_inter_op_parallelism: int = 0
-    enable_serialization_as_tensor_content: bool = False
-    version: bool = False
-
-    @property
-    def base_path(self) -> Path:
-        return Path(self.model_base_path)
+    port: int = _flag(8500, "TCP port of gRPC; 0 opens none.")
+    grpc_socket_path: str = _flag("", "Path of a UNIX socket for gRPC; none where empty.")
+    rest_api_port: int = _flag(0, "TCP port of REST; 0 opens none. Must differ from --port.")
+    rest_api_num_threads: int = _flag(4 * _CPUS, "Threads that work on REST requests.")
+    rest_api_timeout_in_ms: int = _flag(30000, "Longest time a REST request may wait, ms.")
+    rest_api_enable_cors_support: bool = _flag(False, "Answer with CORS headers.")
+    enable_batching: bool = _flag(False, "Work on several requests at once.")
+    allow_version_labels_for_unavailable_models: bool = _flag(
+        False, "A label that is new may name a version that is not served yet."
+    )
+    batching_parameters_file: str = _flag("", "Text of a BatchingParameters message.")
+    enable_per_model_batching_parameters: bool = _flag(
+        False,
+        "With --enable_batching: read batching_params.pbtxt in each version's folder; of "
+        "--batching_parameters_file only the threads count.",
+    )
+    model_config_file: str = _flag(
+        "", "Text of a ModelServerConfig message: the models to serve. Then --model_name and "
+        "--model_base_path do not count."
+    )  # fmt: skip
+    model_config_file_poll_wait_seconds: int = _flag(
+        0, "Seconds from one look at --model_config_file to the next; 0 looks only at the start."
+    )
+    model_name: str = _flag("default", "The model's name, without --model_config_file.")
+    model_base_path: str = _flag("", "Folder with a folder per version, likewise.")
+    num_load_threads: int = _flag(0, "Versions that are loaded at a time; 0 is one.")
+    num_unload_threads: int = _flag(0, "Versions that are unloaded at a time; 0 is one.")
+    max_num_load_retries: int = _flag(5, "How often a failed load is tried again.")
+    load_retry_interval_micros: int = _flag(
+        60_000_000, "Microseconds before each of those; none where negative.", Kind.INT64
+    )
+    file_system_poll_wait_seconds: int = _flag(
+        1, "Seconds from one look for new versions to the next; 0 looks only once."
+    )
+    flush_filesystem_caches: bool = _flag(True, "Drop the disk's cache after loading.")
+    tensorflow_session_parallelism: int = _flag(
+        0, "Threads of both kinds below; 0 leaves it to TensorFlow.", Kind.INT64
+    )
+    tensorflow_session_config_file: str = _flag("", "Text of TensorFlow's ConfigProto message.")
+    tensorflow_intra_op_parallelism: int = _flag(0, "Threads within an operation.", Kind.INT64)
+    tensorflow_inter_op_parallelism: int = _flag(0, "Operations at a time.", Kind.INT64)
+    use_alts_credentials: bool = _flag(False, "Google's ALTS for gRPC.")
+    ssl_config_file: str = _flag("", "Text of an SSLConfig message: gRPC is encrypted.")
+    platform_config_file: str = _flag("", "Text of a PlatformConfigMap message.")
+    per_process_gpu_memory_fraction: float = _flag(0.0, "Part of a GPU's memory to take.")
+    saved_model_tags: str = _flag("serve", "Comma-separated tags of the graph to load.")
+    grpc_channel_arguments: str = _flag("", "Comma-separated key=value arguments for gRPC.")
+    grpc_max_threads: int = _flag(4 * _CPUS, "Threads that work on gRPC's messages.")
+    enable_model_warmup: bool = _flag(True, "Send a version its recorded requests before others.")
+    num_request_iterations_for_warmup: int = _flag(0, "How often each of those, where above 0.")
+    version: bool = _flag(False, "Print versions and end.")
+    monitoring_config_file: str = _flag("", "Text of a MonitoringConfig message.")
+    remove_unused_fields_from_bundle_metagraph: bool = _flag(True, "Save memory after loading.")
+    prefer_tflite_model: bool = _flag(False, "Take model.tflite where a version has one.")
+    num_tflite_pools: int = _flag(_CPUS, "Pools of TensorFlow Lite's interpreters.")
+    num_tflite_interpreters_per_pool: int = _flag(1, "Interpreters in each.")
+    enable_signature_method_name_check: bool = _flag(
+        False, "Hold classify and regress to the method names of their signatures."
+    )
+    xla_cpu_compilation_enabled: bool = _flag(False, "XLA's compiler on processors.")
+    xla_gpu_compilation_enabled: bool = _flag(False, "XLA's compiler on GPUs.")
+    enable_profiler: bool = _flag(True, "TensorFlow's profiler over gRPC.")
+    thread_pool_factory_config_file: str = _flag("", "Text of a ThreadPoolConfig message.")
+    mixed_precision: str = _flag("", "Precision to compute with.")
+    skip_initialize_tpu: bool = _flag(False, "Leave TPUs as they are.")
+    enable_grpc_healthcheck_service: bool = _flag(False, "gRPC's standard health service.")
+    enable_serialization_as_tensor_content: bool = _flag(
+        False, "Answer in tensor_content over gRPC."
+    )
+    bind_address: str = _flag(
+        "127.0.0.1",
+        "Our own: the IP address that both ports listen on. Loopback unless set, for nobody is "
+        "asked who they are.",
+    )
 
     @property
     def intra_op_threads(self) -> int:
-        return self.tensorflow_intra_op_parallelism or self.tensorflow_session_parallelism
+        return self._threads(self.tensorflow_intra_op_parallelism)
 
     @property
     def inter_op_threads(self) -> int:
-        return self.tensorflow_inter_op_parallelism or self.tensorflow_session_parallelism
+        return self._threads(self.tensorflow_inter_op_parallelism)
+
+    @property
+    def load_retry_seconds(self) -> float:
+        return max(self.load_retry_interval_micros, 0) / 1e6
+
+    def _threads(self, own: int) -> int:
+        """``BuildAndStart``: where either kind is set, the flag for both does not count."""
+        either = (
+            self.tensorflow_intra_op_parallelism > 0 or self.tensorflow_inter_op_parallelism > 0
+        )
+        return own if either else self.tensorflow_session_parallelism
 
 
-HONOURED: dict[str, Value] = {field.name: field.default for field in fields(Flags)}  # type: ignore[misc]
+FLAGS = {each.name: each for each in fields(Flags)}
 
-IGNORED: dict[str, Value] = {
-    "enable_model_warmup": True,
-    "enable_profiler": False,
-    "enable_signature_method_name_check": False,
-    "file_system_poll_wait_seconds": 1,
-    "flush_filesystem_caches": True,
-    "grpc_channel_arguments": "",
-    "grpc_max_threads": 0,
-    "load_retry_interval_micros": 60_000_000,
-    "max_num_load_retries": 5,
-    "num_load_threads": 0,
-    "num_request_iterations_for_warmup": 0,
-    "num_unload_threads": 0,
-    "per_process_gpu_memory_fraction": "0",
-    "remove_unused_fields_from_bundle_metagraph": True,
-    "rest_api_num_threads": 0,
-    "skip_initialize_tpu": False,
-    "thread_pool_factory_config_file": "",
-    "xla_cpu_compilation_enabled": False,
-    "xla_gpu_compilation_enabled": False,
+OWN = {"bind_address"}
+"""Those that the binary does not have."""
+
+WITHOUT_MEANING: Mapping[str, str] = {
+    "rest_api_num_threads": "one loop of events answers, and as many threads as there are processors",
+    "grpc_max_threads": "one loop of events answers, and as many threads as there are processors",
+    "flush_filesystem_caches": "the operating system looks after its cache",
+    "per_process_gpu_memory_fraction": "no GPU is used",
+    "remove_unused_fields_from_bundle_metagraph": "nothing that is not used is kept",
+    "prefer_tflite_model": "TensorFlow's own model is served, as it is where there is no other",
+    "num_tflite_pools": "TensorFlow Lite is not used",
+    "num_tflite_interpreters_per_pool": "TensorFlow Lite is not used",
+    "xla_cpu_compilation_enabled": "graphs run as they are",
+    "xla_gpu_compilation_enabled": "no GPU is used",
+    "enable_profiler": "there is no profiler service",
+    "thread_pool_factory_config_file": "TensorFlow's own threads are used",
+    "mixed_precision": "graphs run as they are",
+    "skip_initialize_tpu": "no TPU is used",
 }
+"""Taken, and said once in the log when given; and why."""
 
-REFUSED: dict[str, Value] = {
-    "allow_version_labels_for_unavailable_models": False,
-    "batching_parameters_file": "",
-    "enable_batching": False,
-    "enable_grpc_healthcheck_service": False,
-    "enable_per_model_batching_parameters": False,
-    "grpc_socket_path": "",
-    "mixed_precision": "",
-    "model_config_file": "",
-    "model_config_file_poll_wait_seconds": 0,
-    "monitoring_config_file": "",
-    "num_tflite_interpreters_per_pool": 0,
-    "num_tflite_pools": 0,
-    "platform_config_file": "",
-    "prefer_tflite_model": False,
-    "rest_api_enable_cors_support": False,
-    "ssl_config_file": "",
-    "tensorflow_session_config_file": "",
-    "use_alts_credentials": False,
+NOT_YET = {
+    "platform_config_file",
+    "tensorflow_session_config_file",
+    "use_alts_credentials",
 }
+"""Would change what is served and are not built: refused, for a server that quietly ignored them
+would answer wrongly. Whoever builds one takes it off this list."""
 
-_DEFAULTS = {**HONOURED, **IGNORED, **REFUSED}
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
-
-def parse_flags(arguments: Sequence[str]) -> Flags:
-    """Read the command line without the program's name.
+def check_flags(flags: Flags) -> None:
+    """Refuse what cannot be served; the first four in the order and words of ``server.cc``.
 
     Raises:
-        FlagError: unknown flag, value of the wrong kind, flag that is not supported, no base path.
+        StatusError: INVALID_ARGUMENT, with the reason.
     """
-    given = dict(_parse_one(argument) for argument in arguments)
-    for name, value in given.items():
-        if name in REFUSED and value != REFUSED[name]:
-            raise FlagError(f"--{name} is not supported yet by the {LABEL} server")
-    flags = Flags(**{name: value for name, value in given.items() if name in HONOURED})  # type: ignore[arg-type]
-    if not flags.version and not flags.model_base_path:
-        raise FlagError("Both server_options.model_base_path and model_config_file are empty!")
-    return flags
+    if not flags.port and not flags.grpc_socket_path:
+        raise invalid(
+            "At least one of server_options.grpc_port or "
+            "server_options.grpc_socket_path must be set."
+        )
+    if flags.use_alts_credentials and flags.ssl_config_file:
+        raise invalid("Either use_alts_credentials must be false or ssl_config_file must be empty.")
+    if not flags.model_base_path and not flags.model_config_file:
+        raise invalid(
+            "Both server_options.model_base_path and server_options.model_config_file are empty!"
+        )
+    _check_threads(flags)
+    _check_our_own(flags)
 
 
-def usage() -> str:
-    """Every flag with its default, one a line."""
-    lines = [f"usage: python -m serving.tfserving.embedded    ({LABEL})", "Flags:"]
-    for title, group in (("", HONOURED), ("ignored", IGNORED), ("not supported yet", REFUSED)):
-        note = f"    [{title}]" if title else ""
-        lines += [f"\t--{name}={_spell(default)}{note}" for name, default in group.items()]
-    return "\n".join(lines)
+def _check_threads(flags: Flags) -> None:
+    kinds = ("session", "intra_op", "inter_op")
+    if all(getattr(flags, f"tensorflow_{kind}_parallelism") > 0 for kind in kinds):
+        raise invalid(
+            "Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, "
+            "server_options.tensorflow_inter_op_parallelism) separately. "
+            "You cannot configure all."
+        )
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise invalid(
+            "server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
+        )
 
 
-def _parse_one(argument: str) -> tuple[str, Value]:
-    name, has_value, text = argument.removeprefix("--").partition("=")
-    if not argument.startswith("--") or name not in _DEFAULTS:
-        raise FlagError(f"unknown argument: {argument}")
-    default = _DEFAULTS[name]
-    if isinstance(default, bool):
-        return name, _read_truth(name, text if has_value else "true")
-    if not has_value:
-        raise FlagError(f"unknown argument: {argument} (a value is given as --{name}=value)")
-    return name, _read_number(name, text) if isinstance(default, int) else text
-
-
-def _read_truth(name: str, text: str) -> bool:
-    if text.lower() not in _TRUTHS:
-        raise FlagError(f"Couldn't interpret value {text} for flag {name}.")
-    return _TRUTHS[text.lower()]
-
-
-def _read_number(name: str, text: str) -> int:
+def _check_our_own(flags: Flags) -> None:
+    for name in sorted(NOT_YET):
+        if getattr(flags, name) != FLAGS[name].default:
+            raise invalid(f"--{name} is not supported yet by the {LABEL} server")
+    if flags.file_system_poll_wait_seconds < 0:
+        raise invalid(
+            "--file_system_poll_wait_seconds must not be negative: TF Serving would wait for ever for "
+            "a model that it never looks for (its sources reserve that for tests)"
+        )
     try:
-        return int(text)
+        ipaddress.ip_address(flags.bind_address)
     except ValueError:
-        raise FlagError(f"Couldn't interpret value {text} for flag {name}.") from None
-
-
-def _spell(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        raise invalid(
+            f"--bind_address={flags.bind_address} is no IP address; 127.0.0.1 is this machine only, "
+            "0.0.0.0 every interface"
+        ) from None

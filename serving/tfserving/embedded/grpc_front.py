@@ -3,25 +3,56 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import grpc
 
+from serving.tfserving.embedded.flags import Flags
+from serving.tfserving.embedded.grpc_service import add_service
+from serving.tfserving.embedded.health import add_health_service
+from serving.tfserving.embedded.inference import Inference, fill_model_spec
+from serving.tfserving.embedded.listening import read_channel_arguments
 from serving.tfserving.embedded.metadata import SIGNATURE_DEF, model_metadata, model_status
+from serving.tfserving.embedded.metrics import Metrics
+from serving.tfserving.embedded.model_service import reload_config
 from serving.tfserving.embedded.models import Address, Models
 from serving.tfserving.embedded.predict import Desk, find_signature, predict
+from serving.tfserving.embedded.proto_inputs import read_protos
+from serving.tfserving.embedded.server_core import ServerCore
 from serving.tfserving.embedded.status import StatusError, invalid
 from serving.tfserving.messages import (
-    ModelServiceServicer,
-    PredictionServiceServicer,
+    ClassificationRequest,
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    ModelSpec,
+    MultiInferenceRequest,
+    PredictRequest,
     PredictResponse,
-    add_ModelServiceServicer_to_server,
-    add_PredictionServiceServicer_to_server,
+    RegressionRequest,
+    ReloadConfigRequest,
 )
-from serving.tfserving.tensor_proto import from_proto, to_proto
+from serving.tfserving.tensor_proto import to_proto
 
 log = logging.getLogger(__name__)
+
+PREDICTION, MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
+
+_PREDICTION_REQUESTS = {
+    "Predict": PredictRequest,
+    "Classify": ClassificationRequest,
+    "Regress": RegressionRequest,
+    "MultiInference": MultiInferenceRequest,
+    "GetModelMetadata": GetModelMetadataRequest,
+}
+_MODEL_REQUESTS = {
+    "GetModelStatus": GetModelStatusRequest,
+    "HandleReloadConfigRequest": ReloadConfigRequest,
+}
+
+Work = Callable[[Any], Coroutine[Any, Any, Any]]
+"""From a request to the coroutine that answers it."""
 
 _MAX_MESSAGE = 1024
 """TF Serving cuts error messages there: ``ToGRPCStatus`` in ``grpc_status_util.cc``."""
@@ -34,81 +65,158 @@ _OPTIONS = (
 )
 
 
-def make_grpc_server(models: Models, desk: Desk, as_content: bool) -> grpc.aio.Server:
+def make_grpc_server(
+    models: Models, desk: Desk, metrics: Metrics, flags: Flags, core: ServerCore
+) -> grpc.aio.Server:
     """A server without ports yet.
 
     Args:
         models: what is served.
         desk: where requests are worked on.
-        as_content: answer in ``tensor_content`` instead of the value fields.
+        metrics: counts calls of Predict, Classify and Regress; TF Serving counts no other method.
+        flags: the command line.
+        core: takes other configurations.
     """
-    server = grpc.aio.server(options=_OPTIONS)
-    add_PredictionServiceServicer_to_server(Prediction(models, desk, as_content), server)
-    add_ModelServiceServicer_to_server(ModelState(models), server)
+    options = dict((*_OPTIONS, *read_channel_arguments(flags.grpc_channel_arguments)))
+    server = grpc.aio.server(options=tuple(options.items()))
+    prediction = Prediction(models, desk, metrics, flags)
+    add_service(server, PREDICTION, prediction, _PREDICTION_REQUESTS)
+    add_service(server, MODEL, ModelState(models, core, metrics), _MODEL_REQUESTS)
+    if flags.enable_grpc_healthcheck_service:
+        add_health_service(server)
     return server
 
 
-class Prediction(PredictionServiceServicer):  # type: ignore[misc]
-    """Predict and GetModelMetadata; what is not here answers UNIMPLEMENTED."""
+class Prediction:
+    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
-    def __init__(self, models: Models, desk: Desk, as_content: bool) -> None:
+    def __init__(self, models: Models, desk: Desk, metrics: Metrics, flags: Flags) -> None:
         self._models = models
         self._desk = desk
-        self._as_content = as_content
+        self._metrics = metrics
+        self._as_content = flags.enable_serialization_as_tensor_content
+        self._checks_method = flags.enable_signature_method_name_check
+        self._inference = Inference(metrics, self._checks_method)
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        async def answer() -> Any:
-            return await self._desk.work(lambda: self._predict(request), request.ByteSize())
+        return await self._counted("Predict", self._predict, request, context)
 
-        return await _answered(answer, context)
+    async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._counted("Classify", self._classify, request, context)
+
+    async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._counted("Regress", self._regress, request, context)
+
+    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await _answered(lambda: self._work(self._infer, request), context)
 
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         async def answer() -> Any:
-            if not request.HasField("model_spec"):
-                raise invalid("Missing ModelSpec")
+            _check_spec(request)
             _check_fields(request.metadata_field)
-            return model_metadata(self._models.find(_address(request.model_spec)))
+            with self._models.use(_address(request.model_spec)) as servable:
+                return model_metadata(servable)
 
         return await _answered(answer, context)
 
-    def _predict(self, request: Any) -> Any:
-        servable = self._models.find(_address(request.model_spec))
-        signature = find_signature(servable, request.model_spec.signature_name)
-        inputs = {name: _read(name, proto) for name, proto in request.inputs.items()}
-        outputs = predict(servable, signature, inputs, request.output_filter)
+    async def _counted(self, api: str, work: Work, request: Any, context: Any) -> Any:
+        started = time.perf_counter()
+
+        def count(code: grpc.StatusCode) -> None:
+            name = request.model_spec.name
+            if code is grpc.StatusCode.OK:
+                seconds = time.perf_counter() - started
+                self._metrics.request_latency.add((name, api, "GRPC"), seconds)
+            self._metrics.request_count.add((name, code.name))
+
+        return await _answered(lambda: self._work(work, request), context, count)
+
+    async def _work(self, work: Work, request: Any) -> Any:
+        return await self._desk.work(lambda: work(request), request.ByteSize())
+
+    async def _predict(self, request: Any) -> Any:
+        _check_spec(request)
+        with self._models.use(_address(request.model_spec)) as servable:
+            signature = find_signature(servable, request.model_spec.signature_name)
+            if self._checks_method:
+                signature.check_method()
+            inputs = read_protos(signature, request.inputs)
+            signature.check_output_filter(request.output_filter)
+            outputs = await predict(
+                servable, signature, inputs, self._metrics, request.output_filter
+            )
         response = PredictResponse()
-        response.model_spec.name = servable.name
-        response.model_spec.version.value = servable.version
-        response.model_spec.signature_name = signature.name
+        fill_model_spec(response.model_spec, request.model_spec.name, servable, signature)
         for name, array in outputs.items():
-            response.outputs[name].CopyFrom(to_proto(array, self._as_content))
+            kind = signature.outputs[name].kind
+            proto = to_proto(array, self._as_content, kind, strings_too=True)
+            response.outputs[name].CopyFrom(proto)
         return response
 
+    async def _classify(self, request: Any) -> Any:
+        _check_spec(request)
+        with self._models.use(_address(request.model_spec)) as servable:
+            return await self._inference.classify(servable, request)
 
-class ModelState(ModelServiceServicer):  # type: ignore[misc]
-    """GetModelStatus."""
+    async def _regress(self, request: Any) -> Any:
+        _check_spec(request)
+        with self._models.use(_address(request.model_spec)) as servable:
+            return await self._inference.regress(servable, request)
 
-    def __init__(self, models: Models) -> None:
+    async def _infer(self, request: Any) -> Any:
+        spec = request.tasks[0].model_spec if request.tasks else ModelSpec()
+        with self._models.use(_address(spec)) as servable:
+            return await self._inference.infer(servable, request)
+
+
+class ModelState:
+    """GetModelStatus and HandleReloadConfigRequest."""
+
+    def __init__(self, models: Models, core: ServerCore, metrics: Metrics) -> None:
         self._models = models
+        self._core = core
+        self._metrics = metrics
+
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await _answered(lambda: reload_config(self._core, self._metrics, request), context)
 
     async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         async def answer() -> Any:
-            if not request.HasField("model_spec"):
-                raise invalid("Missing ModelSpec")
+            _check_spec(request)
             return model_status(self._models.states(_address(request.model_spec)))
 
         return await _answered(answer, context)
 
 
-async def _answered(answer: Callable[[], Awaitable[Any]], context: Any) -> Any:
-    """The answer, or the call's end with a status; nothing that is thrown gets further."""
+async def _answered(
+    answer: Callable[[], Awaitable[Any]],
+    context: Any,
+    count: Callable[[grpc.StatusCode], None] = lambda _: None,
+) -> Any:
+    """The answer, or the call's end with a status; nothing that is thrown gets further.
+
+    Args:
+        answer: does the work.
+        context: the call.
+        count: told how it ended.
+    """
     try:
-        return await answer()
+        found = await answer()
     except StatusError as error:
-        await context.abort(error.code, _cut(error.message))
+        failure = error
     except Exception as error:
         log.exception("a gRPC request failed")
-        await context.abort(grpc.StatusCode.INTERNAL, _cut(f"{type(error).__name__}: {error}"))
+        failure = StatusError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
+    else:
+        count(grpc.StatusCode.OK)
+        return found
+    count(failure.code)
+    return await context.abort(failure.code, _cut(failure.message))
+
+
+def _check_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
 
 
 def _address(spec: Any) -> Address:
@@ -126,13 +234,6 @@ def _check_fields(fields: Any) -> None:
     for field in fields:
         if field != SIGNATURE_DEF:
             raise invalid(f"Metadata field {field} is not supported")
-
-
-def _read(name: str, proto: Any) -> Any:
-    try:
-        return from_proto(proto)
-    except ValueError as error:
-        raise invalid(f"tensor parsing error: {name}: {error}") from error
 
 
 def _cut(message: str) -> str:

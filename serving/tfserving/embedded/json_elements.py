@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
+from grpc import StatusCode
 
+from serving.tfserving.element_types import ElementType
+from serving.tfserving.embedded.json_excerpt import excerpt, type_name
 from serving.tfserving.embedded.signature import Port
 from serving.tfserving.embedded.status import StatusError, invalid
+from serving.tfserving.tensor_proto import MAX_RANK
 
-_EXCERPT_BYTES = 256
-_MAX_RANK = 64
-"""numpy's limit; TensorFlow's own is 254."""
-_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String"}
+_SHORT_INTS = ("int32", "int16", "int8", "uint8")
+"""JSON may hold any number of 32 bits for these; what does not fit loses its upper bits, as there."""
 
 
 def read_by_element(value: Any, port: Port) -> np.ndarray:
@@ -29,18 +30,27 @@ def read_by_element(value: Any, port: Port) -> np.ndarray:
     Raises:
         StatusError: ragged lists, elements of another type, or numbers out of range.
     """
-    if port.kind is None:
+    kind = port.kind
+    if kind is None:
         raise invalid(f'Input "{port.name}" is of a type that JSON cannot carry')
     shape = _shape_of(value)
-    if len(shape) > _MAX_RANK:
-        raise invalid(f'Input "{port.name}" has rank {len(shape)}; at most {_MAX_RANK} is possible')
-    reader = _Reader(port, shape, _READERS[port.kind.dtype.kind])
+    if len(shape) > MAX_RANK:
+        raise invalid(f'Input "{port.name}" has rank {len(shape)}; at most {MAX_RANK} is possible')
+    reader = _Reader(kind, shape, _READERS.get(kind.name, _refuse))
     reader.collect(value)
-    try:
-        array = np.array(reader.elements, port.kind.dtype)
-    except OverflowError as error:
-        raise invalid(f'Input "{port.name}": {error} for type {port.kind.name}') from error
-    return array.reshape(shape)
+    return make_array(reader.elements, kind).reshape(shape)
+
+
+def make_array(elements: list[Any], kind: ElementType) -> np.ndarray:
+    """Elements that were found to be right, (N,)."""
+    if kind.name in _SHORT_INTS:
+        return np.array(elements, np.int32).astype(kind.dtype)
+    if kind.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a double beyond float's range becomes infinity
+            return np.array(elements, np.float64).astype(kind.dtype, copy=False)
+    array = np.empty(len(elements), kind.dtype)
+    array[:] = elements
+    return array
 
 
 def is_base64(value: Any) -> bool:
@@ -48,12 +58,31 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str)
 
 
-def excerpt(value: Any) -> str:
-    """A JSON value for an error message, cut."""
+def read_base64(value: Any) -> bytes:
+    """The bytes in ``{"b64": "..."}``.
+
+    As ``absl::Base64Unescape``: white space counts for nothing, and so does ``=`` at the end, which
+    may be missing or be written as a full stop, but not be there in part.
+
+    Raises:
+        StatusError: something else, or not base64.
+    """
+    if not is_base64(value):
+        raise invalid(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
+    text = "".join(value["b64"].split())
+    digits = text.rstrip("=.")
+    missing = -len(digits) % 4
     try:
-        return orjson.dumps(value)[:_EXCERPT_BYTES].decode(errors="ignore")
-    except orjson.JSONEncodeError:
-        return "(nested too deeply to be shown)"
+        if len(text) - len(digits) not in (0, missing):
+            raise binascii.Error
+        return base64.b64decode(digits + "=" * missing, validate=True)
+    except ValueError:
+        raise invalid("Unable to base64 decode") from None
+
+
+def read_text(value: str) -> bytes:
+    """A JSON string's bytes; those that are no UTF-8 came in as surrogate escapes."""
+    return value.encode(errors="surrogateescape")
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
@@ -70,15 +99,15 @@ def _shape_of(value: Any) -> tuple[int, ...]:
 class _Reader:
     """Walks nested lists; the first of each level says how long the others must be."""
 
-    port: Port
+    kind: ElementType
     shape: tuple[int, ...]
-    read: Callable[[Any, Port], Any]
+    read: Callable[[Any, ElementType], Any]
     elements: list[Any] = field(default_factory=list)
 
     def collect(self, value: Any, level: int = 0) -> None:
         if not isinstance(value, list):
             self._check_is_leaf(value, level)
-            self.elements.append(self.read(value, self.port))
+            self.elements.append(self.read(value, self.kind))
             return
         self._check_list(value, level)
         for each in value:
@@ -90,6 +119,8 @@ class _Reader:
                 f"JSON Value: {excerpt(value)} found at incorrect level: {level + 1} "
                 f"in the JSON DOM. Expected at level: {len(self.shape)}"
             )
+        if isinstance(value, dict) and self.kind.name != "string":
+            raise _type_error(value, self.kind)
 
     def _check_list(self, value: list[Any], level: int) -> None:
         if level >= len(self.shape):
@@ -103,50 +134,53 @@ class _Reader:
             )
 
 
-def _read_float(value: Any, port: Port) -> float:
+def _read_float(value: Any, kind: ElementType) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _type_error(value, port)
+        raise _type_error(value, kind)
     return float(value)
 
 
-def _read_int(value: Any, port: Port) -> int:
-    limits = np.iinfo(port.kind.dtype) if port.kind else np.iinfo(np.int64)
+def _read_int(value: Any, kind: ElementType) -> int:
+    limits = np.iinfo(np.int32 if kind.name in _SHORT_INTS else kind.dtype)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _type_error(value, port)
+        raise _type_error(value, kind)
     if not limits.min <= value <= limits.max:
-        raise _type_error(value, port)
+        raise _type_error(value, kind)
     return value
 
 
-def _read_bool(value: Any, port: Port) -> bool:
+def _read_bool(value: Any, kind: ElementType) -> bool:
     if not isinstance(value, bool):
-        raise _type_error(value, port)
+        raise _type_error(value, kind)
     return value
 
 
-def _read_string(value: Any, port: Port) -> bytes:
+def _read_string(value: Any, kind: ElementType) -> bytes:
     if isinstance(value, str):
-        return value.encode()
+        return read_text(value)
     if not isinstance(value, dict):
-        raise _type_error(value, port)
-    if not is_base64(value):
-        raise invalid(f"JSON Value: {excerpt(value)} not formatted correctly for base64 data")
-    try:
-        return base64.b64decode(value["b64"], validate=True)
-    except binascii.Error:
-        raise invalid("Unable to base64 decode") from None
+        raise _type_error(value, kind)
+    return read_base64(value)
 
 
-_READERS: dict[str, Callable[[Any, Port], Any]] = {
-    "f": _read_float,
-    "i": _read_int,
-    "u": _read_int,
-    "b": _read_bool,
-    "O": _read_string,
+def _refuse(value: Any, kind: ElementType) -> Any:
+    raise StatusError(
+        StatusCode.UNIMPLEMENTED,
+        f"Conversion of JSON Value: {excerpt(value)} to type: {kind.name}",
+    )
+
+
+_READERS: dict[str, Callable[[Any, ElementType], Any]] = {
+    "float": _read_float,
+    "double": _read_float,
+    "string": _read_string,
+    "bool": _read_bool,
+    **dict.fromkeys((*_SHORT_INTS, "int64", "uint32", "uint64"), _read_int),
 }
 
 
-def _type_error(value: Any, port: Port) -> StatusError:
-    kind = _TYPES.get(type(value)) or (str(value) if isinstance(value, bool) else "Number")
-    wanted = port.kind.name if port.kind else "unknown"
-    return invalid(f"JSON Value: {excerpt(value)} Type: {kind} is not of expected type: {wanted}")
+def _type_error(value: Any, kind: ElementType) -> StatusError:
+    return invalid(
+        f"JSON Value: {excerpt(value)} Type: {type_name(value)} is not of expected type: "
+        f"{kind.name}"
+    )

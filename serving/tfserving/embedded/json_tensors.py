@@ -1,24 +1,36 @@
 """The bodies of ``:predict`` requests and answers.
 
-Rules and wording follow TF Serving's ``util/json_tensor.cc`` and its description in
-https://www.tensorflow.org/tfx/serving/api_rest. Numbers are read whole by numpy where that is safe;
-only where it is not, element by element, which also finds the words for what is wrong.
+Rules, wording and the order of checks follow TF Serving's ``util/json_tensor.cc`` and its
+description in https://www.tensorflow.org/tfx/serving/api_rest. Values are read whole, by numpy,
+where all of them are as they should be; only where they are not, element by element, which finds
+the words for what is wrong.
+
+Answers hold the same numbers as TF Serving's, in fewer bytes: no line breaks, and the shortest
+decimals that read back as the same number where TF Serving has nine or seventeen digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from typing import Any
 
 import numpy as np
-import orjson
 
-from serving.tfserving.embedded.json_elements import excerpt, is_base64, read_by_element
+from serving.tfserving.embedded.json_elements import (
+    is_base64,
+    read_by_element,
+    read_text,
+)
+from serving.tfserving.embedded.json_excerpt import excerpt
+from serving.tfserving.embedded.json_text import as_text, parse_json
 from serving.tfserving.embedded.signature import Port, Signature
 from serving.tfserving.embedded.status import StatusError, invalid
-from serving.wire.rows import decode_json, encode_json, plain, split_rows
+
+SIGNATURE_KEY = "signature_name"
+
+_DTYPES = {"float": np.float32, "double": np.float64, "int32": np.int32, "int64": np.int64}
 
 
 class Form(Enum):
@@ -34,46 +46,31 @@ class Body:
 
     Attributes:
         document: the JSON object.
+        signature_name: empty where the request names none.
         has_truths: whether ``true`` or ``false`` may be in it; numpy would take those for numbers.
     """
 
     document: dict[str, Any]
-    has_truths: bool
-
-    @property
-    def signature_name(self) -> str:
-        """Empty where the request names none.
-
-        Raises:
-            StatusError: it is not a string.
-        """
-        name = self.document.get("signature_name", "")
-        if not isinstance(name, str):
-            raise invalid(
-                f"JSON Value: {excerpt(self.document)} not formatted correctly. "
-                "'signature_name' key must be a string value."
-            )
-        return name
+    signature_name: str = ""
+    has_truths: bool = True
 
 
 def parse_body(body: bytes) -> Body:
     """Read a request's JSON.
 
     Raises:
-        StatusError: it is not a JSON object.
+        StatusError: it is not a JSON object, or names no signature where it should.
     """
-    if not body:
-        raise invalid("JSON Parse error: The document is empty")
-    try:
-        document = decode_json(body)
-    except (ValueError, RecursionError) as error:
-        where = getattr(error, "pos", 0)
-        raise invalid(
-            f"JSON Parse error: {getattr(error, 'msg', error)} at offset: {where}"
-        ) from error
+    document = parse_json(body)
     if not isinstance(document, dict):
         raise invalid(f"JSON Value: {excerpt(document)} Is not object")
-    return Body(document, b"true" in body or b"false" in body)
+    name = document.get(SIGNATURE_KEY, "")
+    if not isinstance(name, str):
+        raise invalid(
+            f"JSON Value: {excerpt(document)} not formatted correctly. "
+            f"'{SIGNATURE_KEY}' key must be a string value."
+        )
+    return Body(document, as_text(name), b"true" in body or b"false" in body)
 
 
 def read_inputs(body: Body, signature: Signature) -> tuple[Form, dict[str, np.ndarray]]:
@@ -86,6 +83,8 @@ def read_inputs(body: Body, signature: Signature) -> tuple[Form, dict[str, np.nd
         StatusError: the document does not have the form that the signature asks for.
     """
     document = body.document
+    if not signature.inputs:
+        raise invalid(f"Failed to get input map for signature: {body.signature_name or 'DEFAULT'}")
     if Form.ROW.value in document and Form.COLUMNAR.value in document:
         raise invalid(
             f"JSON Value: {excerpt(document)} Not formatted correctly expecting only one of "
@@ -98,92 +97,88 @@ def read_inputs(body: Body, signature: Signature) -> tuple[Form, dict[str, np.nd
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
-def write_outputs(outputs: Mapping[str, np.ndarray], form: Form) -> bytes:
-    """The body of an answer: bare values where there is one output, objects where there are more.
-
-    Raises:
-        StatusError: in row form, outputs without a batch axis or with different ones.
-    """
-    values = {name: _writable(name, array) for name, array in outputs.items()}
-    if form is Form.COLUMNAR:
-        return encode_json({"outputs": values if len(values) > 1 else next(iter(values.values()))})
-    _check_batches(outputs)
-    if len(values) > 1:
-        return encode_json({"predictions": split_rows(values)})
-    return encode_json({"predictions": next(iter(values.values()))})
-
-
-def write_error(message: str) -> bytes:
-    return orjson.dumps({"error": message})
-
-
 def _read_rows(body: Body, signature: Signature) -> dict[str, np.ndarray]:
-    rows = body.document[Form.ROW.value]
+    document = body.document
+    rows = document[Form.ROW.value]
     if not isinstance(rows, list):
-        raise invalid(
-            f"JSON Value: {excerpt(body.document)} Expecting 'instances' to be an list/array"
-        )
+        raise invalid(f"JSON Value: {excerpt(document)} Expecting 'instances' to be an list/array")
     if not rows:
-        raise invalid(f"JSON Value: {excerpt(body.document)} No values in 'instances' array")
+        raise invalid(f"JSON Value: {excerpt(document)} No values in 'instances' array")
     if not isinstance(rows[0], dict) and len(signature.inputs) > 1:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
-    if _is_object(rows[0]):
-        return _read_named_rows(rows, body, signature)
-    return _read_bare_rows(rows, body, signature)
+    quick = _read_rows_whole(rows, signature, body.has_truths)
+    return _Rows(signature).read(rows) if quick is None else quick
 
 
-def _read_named_rows(rows: list[Any], body: Body, signature: Signature) -> dict[str, np.ndarray]:
-    names = signature.inputs.keys()
-    for number, row in enumerate(rows):
+def _read_rows_whole(
+    rows: list[Any], signature: Signature, has_truths: bool
+) -> dict[str, np.ndarray] | None:
+    """All rows at once; None where anything is unusual."""
+    if isinstance(rows[0], dict):
+        try:
+            names = signature.inputs.keys()
+            if any(row.keys() != names for row in rows):
+                return None
+            columns = {name: [row[name] for row in rows] for name in names}
+        except AttributeError:  # a row that is no object
+            return None
+    else:
+        columns = dict.fromkeys(signature.inputs, rows)
+    found = {}
+    for name, port in signature.inputs.items():
+        whole = _read_whole(columns[name], port, has_truths)
+        if whole is None:
+            return None
+        found[name] = whole
+    return found
+
+
+class _Rows:
+    """Row by row and key by key, as ``FillTensorMapFromInstancesList`` does it."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._found: dict[str, list[np.ndarray]] = {}
+
+    def read(self, rows: list[Any]) -> dict[str, np.ndarray]:
+        are_objects = _is_object(rows[0])
+        for number, row in enumerate(rows):
+            if are_objects:
+                self._read_object(number, row)
+            else:
+                self._read_value(number, row)
+        return {name: np.stack(arrays) for name, arrays in self._found.items()}
+
+    def _read_object(self, number: int, row: Any) -> None:
         if not _is_object(row):
             raise invalid(f"Expecting object but got list at item {number} of input list")
-        if row.keys() != names:
-            raise _wrong_keys(number, row, signature)
-    return {
-        name: _read_column([row[name] for row in rows], port, body.has_truths, f" key: {name}")
-        for name, port in signature.inputs.items()
-    }
+        for name, value in row.items():
+            self._add(value, name, f"Failed to process element: {number} key: {name}")
+        if row.keys() != self._signature.inputs.keys():
+            raise invalid(
+                f"Failed to process element: {number} of 'instances' list. JSON object: "
+                f"{excerpt(row)} keys must be equal to: {','.join(sorted(self._signature.inputs))}"
+            )
 
-
-def _read_bare_rows(rows: list[Any], body: Body, signature: Signature) -> dict[str, np.ndarray]:
-    for number, row in enumerate(rows):
+    def _read_value(self, number: int, row: Any) -> None:
         if _is_object(row):
             raise invalid(f"Expecting value/list but got object at item {number} of input list")
-    [(name, port)] = signature.inputs.items()
-    return {name: _read_column(rows, port, body.has_truths, "")}
+        name = next(iter(self._signature.inputs))
+        self._add(row, name, f"Failed to process element: {number}")
 
-
-def _wrong_keys(number: int, row: dict[str, Any], signature: Signature) -> StatusError:
-    unknown = [name for name in row if name not in signature.inputs]
-    if unknown:
-        return invalid(
-            f"Failed to process element: {number} key: {unknown[0]} of 'instances' list. Error: "
-            f"INVALID_ARGUMENT: JSON object: does not have named input: {unknown[0]}"
-        )
-    return invalid(
-        f"Failed to process element: {number} of 'instances' list. JSON object: {excerpt(row)} "
-        f"keys must be equal to: {','.join(sorted(signature.inputs))}"
-    )
-
-
-def _read_column(values: list[Any], port: Port, has_truths: bool, key: str) -> np.ndarray:
-    """One input of all rows, as (N, ...)."""
-    whole = None if has_truths else _read_whole(values, port)
-    if whole is not None:
-        return whole
-    rows: list[np.ndarray] = []
-    for number, value in enumerate(values):
+    def _add(self, value: Any, name: str, where: str) -> None:
         try:
-            rows.append(read_by_element(value, port))
-            _check_alike(rows[0], rows[-1])
+            if name not in self._signature.inputs:
+                raise invalid(f"JSON object: does not have named input: {name}")
+            array = read_by_element(value, self._signature.inputs[name])
+            rows = self._found.setdefault(name, [])
+            rows.append(array)
+            _check_alike(rows[0], array)
         except StatusError as error:
-            raise invalid(
-                f"Failed to process element: {number}{key} of 'instances' list. Error: {error}"
-            ) from error
-    return np.stack(rows)
+            raise invalid(f"{where} of 'instances' list. Error: {error}") from error
 
 
 def _read_columns(body: Body, signature: Signature) -> dict[str, np.ndarray]:
@@ -199,58 +194,95 @@ def _read_columns(body: Body, signature: Signature) -> dict[str, np.ndarray]:
     for name, port in signature.inputs.items():
         if name not in columns:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
-        whole = None if body.has_truths else _read_whole(columns[name], port)
-        tensors[name] = read_by_element(columns[name], port) if whole is None else whole
+        value = columns[name]
+        whole = _read_whole(value, port, body.has_truths) if isinstance(value, list) else None
+        tensors[name] = read_by_element(value, port) if whole is None else whole
     return tensors
 
 
-def _read_whole(value: Any, port: Port) -> np.ndarray | None:
-    """All numbers at once; None where numpy might read something else than TF Serving would."""
-    if port.kind is None or port.kind.dtype.kind not in "fiu":
+_NUMBERS = {"float": "fiu", "double": "fiu", "int32": "i", "int64": "i"}
+"""Numbers that are read whole, and what numpy must make of them if they are to be taken."""
+
+_WORDS: dict[str, type] = {"string": str, "bool": bool}
+
+
+def _read_whole(values: list[Any], port: Port, has_truths: bool) -> np.ndarray | None:
+    """All values at once; None where lists or types differ, or a number is too large."""
+    name = port.kind.name if port.kind else ""
+    if not values or (has_truths and name in _NUMBERS):
         return None
+    if name in _NUMBERS:
+        return _read_numbers(values, name)
+    return _read_words(values, name) if name in _WORDS else None
+
+
+def _read_numbers(values: list[Any], name: str) -> np.ndarray | None:
     try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
+        shape, flat = _flatten(values)
+        array = np.array(flat)
+    except (ValueError, TypeError, OverflowError):
         return None
-    wanted = port.kind.dtype
-    if wanted.kind == "f":
-        return array.astype(wanted) if array.dtype.kind in "fiu" else None
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in _NUMBERS[name]:
         return None
-    converted = array.astype(wanted)
-    return converted if (converted == array).all() else None
+    if name == "int32" and not _are_int32(array):
+        return None
+    with np.errstate(over="ignore"):  # a double beyond float's range becomes infinity
+        return array.astype(_DTYPES[name], copy=False).reshape(shape)
+
+
+def _read_words(values: list[Any], name: str) -> np.ndarray | None:
+    try:
+        shape, flat = _flatten(values, is_exact=True)
+    except (ValueError, TypeError):
+        return None
+    if set(map(type, flat)) != {_WORDS[name]}:
+        return None
+    if name == "bool":
+        return np.array(flat).reshape(shape)
+    array = np.empty(len(flat), object)
+    array[:] = [read_text(value) for value in flat]
+    return array.reshape(shape)
+
+
+def _flatten(values: list[Any], is_exact: bool = False) -> tuple[list[int], list[Any]]:
+    """The shape of nested lists and what is in the innermost.
+
+    A pass of C for each level: where lists are short, twice as fast as numpy's own discovery of
+    the shape.
+
+    Args:
+        values: not empty.
+        is_exact: whether to see to it that texts are not taken for lists of letters, which does not
+            matter where texts are refused later on.
+
+    Raises:
+        ValueError: lists beside other values, or of different sizes.
+        TypeError: likewise.
+    """
+    shape, level = [len(values)], values
+    while type(level[0]) is list:
+        sizes = set(map(len, level))
+        if len(sizes) > 1 or 0 in sizes or (is_exact and set(map(type, level)) != {list}):
+            raise ValueError
+        shape += sizes
+        level = list(chain.from_iterable(level))
+    return shape, level
+
+
+def _are_int32(array: np.ndarray) -> bool:
+    limits = np.iinfo(np.int32)
+    return bool(array.min() >= limits.min and array.max() <= limits.max)
 
 
 def _check_alike(first: np.ndarray, other: np.ndarray) -> None:
     if first.size != other.size:
         raise invalid(f"Expecting tensor size: {first.size} but got: {other.size}")
     if first.shape != other.shape:
-        raise invalid(
-            f"Expecting shape [{','.join(map(str, first.shape))}] but got: "
-            f"[{','.join(map(str, other.shape))}]"
-        )
+        raise invalid(f"Expecting shape {_spell(first.shape)} but got: {_spell(other.shape)}")
 
 
-def _check_batches(outputs: Mapping[str, np.ndarray]) -> None:
-    sizes = {len(array) if array.ndim else None for array in outputs.values()}
-    for name, array in outputs.items():
-        if not array.ndim:
-            raise invalid(f"Tensor name: {name} has no shape information ")
-        if len(sizes) > 1:
-            first = len(next(iter(outputs.values())))
-            if len(array) != first:
-                raise invalid(
-                    f"Tensor name: {name} has inconsistent batch size: {len(array)} "
-                    f"expecting: {first}"
-                )
-
-
-def _writable(name: str, array: np.ndarray) -> Any:
-    """Text is written as text, unless the output's name ends in ``_bytes``."""
-    if array.dtype.kind != "O" or name.endswith("_bytes"):
-        return plain(array)
-    as_text = [value.decode(errors="replace") for value in array.ravel().tolist()]
-    return np.array(as_text, dtype=object).reshape(array.shape).tolist()
+def _spell(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
 
 
 def _is_object(value: Any) -> bool:

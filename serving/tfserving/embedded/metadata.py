@@ -35,9 +35,12 @@ def model_metadata(servable: Servable) -> Any:
 
 
 def model_status(states: Sequence[VersionState]) -> Any:
-    """A GetModelStatusResponse; a version that is listed is a healthy one."""
+    """A GetModelStatusResponse."""
     response = GetModelStatusResponse()
     for each in states:
-        status = response.model_version_status.add(version=each.version, state=int(each.state))
-        status.status.SetInParent()
+        found = response.model_version_status.add(version=each.version, state=int(each.state))
+        found.status.SetInParent()
+        if each.error is not None:
+            found.status.error_code = each.error.code.value[0]
+            found.status.error_message = each.error.message
     return response

@@ -1,22 +1,25 @@
-"""One prediction, whatever front it came in by; and where it runs."""
+"""One prediction, whatever front it came in by."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from grpc import StatusCode
 
+from serving.tfserving.embedded.desk import Desk
+from serving.tfserving.embedded.metrics import Metrics
+from serving.tfserving.embedded.proto_inputs import read_protos
 from serving.tfserving.embedded.saved_model import Servable
 from serving.tfserving.embedded.signature import DEFAULT_SIGNATURE, Signature
 from serving.tfserving.embedded.status import StatusError
 
-Answer = TypeVar("Answer")
+__all__ = ["RUNTIME", "Desk", "find_signature", "predict"]
+
+RUNTIME = "TF1"
+"""TF Serving's name for a graph in a session, as opposed to TFRT."""
 
 
 def find_signature(servable: Servable, name: str) -> Signature:
@@ -33,13 +36,23 @@ def find_signature(servable: Servable, name: str) -> Signature:
     return servable.signatures[wanted]
 
 
-def predict(
+async def predict(
     servable: Servable,
     signature: Signature,
     inputs: Mapping[str, np.ndarray],
+    metrics: Metrics,
     output_filter: Iterable[str] = (),
+    api: str = "Predict",
 ) -> dict[str, np.ndarray]:
     """Check the tensors, run them, and keep the outputs that were asked for; all where none was.
+
+    Args:
+        servable: the version that answers.
+        signature: one of its own.
+        inputs: tensors by name.
+        metrics: counts how long the session took.
+        output_filter: names of outputs.
+        api: the call that it is for, as the metrics name it.
 
     Raises:
         StatusError: the request does not fit the signature, or TensorFlow refuses it.
@@ -47,59 +60,21 @@ def predict(
     wanted = list(output_filter)
     signature.check_inputs(inputs)
     signature.check_output_filter(wanted)
-    outputs = servable.run(signature, inputs)
+    started = time.perf_counter()
+    if servable.batcher is None:
+        outputs = servable.run(signature, inputs)
+    else:
+        outputs = await servable.batcher.run(signature, inputs, wanted)
+    metrics.runtime_latency.add((servable.name, api, RUNTIME), time.perf_counter() - started)
     return {name: outputs[name] for name in wanted} if wanted else outputs
 
 
-class Desk:
-    """Decides where a request is worked on: in the event loop, or on a thread.
+async def answer_predict(servable: Servable, request: Any) -> None:
+    """Answer a PredictRequest for whom nobody waits, whatever model it names: for warming up.
 
-    Handing a request over to a thread and back costs more than a small model takes, so quick
-    requests are answered at once. Large ones, and all of them once the model has shown itself slow,
-    go to threads, so that nobody waits behind them.
+    Raises:
+        StatusError: as ``predict``; or a tensor cannot be read.
     """
-
-    QUICK_SECONDS = 0.002
-    SMALL_BYTES = 64 * 1024
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
-        self._mean_seconds = 0.0
-
-    async def work(
-        self, task: Callable[[], Answer], size: int, timeout_seconds: float | None = None
-    ) -> Answer:
-        """Do one request's work.
-
-        Args:
-            task: the work.
-            size: bytes of the request.
-            timeout_seconds: longest wait for a thread's answer; None waits as long as it takes.
-
-        Raises:
-            StatusError: the work's own, or DEADLINE_EXCEEDED.
-        """
-        if size > self.SMALL_BYTES:
-            return await self._on_thread(task, timeout_seconds)
-        if self._mean_seconds > self.QUICK_SECONDS:
-            return await self._on_thread(lambda: self._timed(task), timeout_seconds)
-        return self._timed(task)
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=True)
-
-    async def _on_thread(self, task: Callable[[], Answer], timeout: float | None) -> Answer:
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, task)
-        try:
-            return await asyncio.wait_for(answer, timeout)
-        except TimeoutError:
-            raise StatusError(
-                StatusCode.DEADLINE_EXCEEDED, f"Timed out after {timeout} seconds"
-            ) from None
-
-    def _timed(self, task: Callable[[], Answer]) -> Answer:
-        started = time.perf_counter()
-        try:
-            return task()
-        finally:
-            self._mean_seconds += 0.1 * (time.perf_counter() - started - self._mean_seconds)
+    signature = find_signature(servable, request.model_spec.signature_name)
+    inputs = read_protos(signature, request.inputs)
+    await predict(servable, signature, inputs, Metrics(), request.output_filter)

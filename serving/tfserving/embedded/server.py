@@ -4,111 +4,163 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
+import grpc
 import uvicorn
 import uvloop
-from grpc import StatusCode
 
 from serving.tfserving.embedded.flags import Flags
 from serving.tfserving.embedded.grpc_front import make_grpc_server
-from serving.tfserving.embedded.models import Models, newest_version
+from serving.tfserving.embedded.listening import bind_grpc, bracketed, listen
+from serving.tfserving.embedded.loading import counting_loader
+from serving.tfserving.embedded.metrics import Metrics
+from serving.tfserving.embedded.models import Models
+from serving.tfserving.embedded.monitoring import read_metrics_path
 from serving.tfserving.embedded.predict import Desk
 from serving.tfserving.embedded.rest_front import RestFront
-from serving.tfserving.embedded.saved_model import load_servable
-from serving.tfserving.embedded.status import StatusError
-from serving.tfserving.embedded.tensorflow_session import SessionOptions
-
-HOST = "127.0.0.1"
-"""Loopback only: there is neither encryption nor a check of who asks."""
+from serving.tfserving.embedded.server_core import ServerCore
+from serving.tfserving.embedded.tls import read_server_credentials
 
 GRACE_SECONDS = 5.0
 """How long requests in progress may take to finish when the server is stopped."""
 
+COLLECT_AFTER = 100_000
+"""New containers, less those freed, after which the youngest are looked through; Python's own is 700."""
+
+_SAME_PORT = (
+    "server_options.http_port cannot be same as grpc_port. "
+    "Please use a different port for HTTP/REST API. Skipped exporting HTTP/REST API."
+)
+
 log = logging.getLogger(__name__)
 
 
-def load_models(flags: Flags) -> Models:
-    """Load the newest version under the base path.
+@dataclass(frozen=True)
+class Parts:
+    """What both fronts need.
+
+    Attributes:
+        flags: the command line.
+        models: what is served.
+        core: takes other configurations.
+        metrics: what is counted.
+        metrics_path: where the REST port shows that; None shows it nowhere.
+        desk: where requests are worked on.
+    """
+
+    flags: Flags
+    models: Models
+    core: ServerCore
+    metrics: Metrics
+    metrics_path: str | None
+    desk: Desk
+
+
+def run(flags: Flags) -> None:
+    """Load the models, answer until SIGTERM or SIGINT, finish what is in progress, return.
+
+    Ends the process itself where a version is just being loaded and that takes too long.
 
     Raises:
-        StatusError: there is none, or it cannot be loaded.
+        StatusError: a model cannot be loaded, a file of settings cannot be read, or a port is taken.
+        SystemExit: a signal came before the ports were open.
     """
-    version, folder = newest_version(flags.base_path)
-    tags = frozenset(flags.saved_model_tags.split(","))
-    options = SessionOptions(flags.intra_op_threads, flags.inter_op_threads)
+    metrics_path = read_metrics_path(flags.monitoring_config_file)
+    models, metrics = Models(), Metrics()
+    core = ServerCore(flags, models, counting_loader(flags, metrics))
     try:
-        servable = load_servable(flags.model_name, version, folder, tags, options)
-    except StatusError as error:
-        raise StatusError(
-            error.code,
-            "1 servable(s) did not become available: "
-            f"{{{{name: {flags.model_name} version: {version}}} due to error: {error}}}",
-        ) from error
-    log.info("Loaded %s version %d from %s", flags.model_name, version, folder)
-    return Models({flags.model_name: {version: servable}})
-
-
-def serve(models: Models, flags: Flags) -> None:
-    """Answer until SIGTERM or SIGINT, finish what is in progress, and return.
-
-    Raises:
-        StatusError: a port is taken.
-    """
-    uvloop.run(_serve(models, flags))
-
-
-async def _serve(models: Models, flags: Flags) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    desk = Desk()
-    async with contextlib.AsyncExitStack() as fronts:
-        if flags.port:
-            await fronts.enter_async_context(_grpc_front(models, desk, flags))
-        if flags.rest_api_port:
-            await fronts.enter_async_context(_rest_front(models, desk, flags))
-        await stop.wait()
-        log.info("Stopping: no new requests; those in progress are finished")
-    desk.close()
+        core.start()
+        _spare_the_collector()
+        uvloop.run(_serve(Parts(flags, models, core, metrics, metrics_path, Desk())))
+    except SystemExit:
+        _stop(core)
+        raise
+    _stop(core)
     models.close()
 
 
+def _spare_the_collector() -> None:
+    """Keep Python's cycle collector from walking over TensorFlow's modules at every large request.
+
+    JSON's lists are many objects and no cycles. Frozen, what was imported is not looked at again; with a
+    higher threshold a body of numbers sets off few collections instead of hundreds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+
+
+def _stop(core: ServerCore) -> None:
+    if not core.stop(GRACE_SECONDS):
+        log.warning("A version is still being loaded; it is given up")
+        logging.shutdown()
+        os._exit(0)  # TensorFlow must not be taken down under the thread that is in it
+
+
+async def _serve(parts: Parts) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as fronts:
+        grpc_server = await fronts.enter_async_context(_grpc_front(parts))
+        if parts.flags.rest_api_port and parts.flags.rest_api_port == parts.flags.port:
+            log.error(_SAME_PORT)
+        elif parts.flags.rest_api_port:
+            await fronts.enter_async_context(_rest_front(parts))
+        await stop.wait()
+        log.info("Stopping: no new requests; those in progress are finished")
+        stopping = asyncio.create_task(grpc_server.stop(GRACE_SECONDS))  # while REST stops
+    await stopping
+    parts.desk.close()
+
+
 @contextlib.asynccontextmanager
-async def _grpc_front(models: Models, desk: Desk, flags: Flags) -> AsyncIterator[None]:
-    server = make_grpc_server(models, desk, flags.enable_serialization_as_tensor_content)
-    try:
-        server.add_insecure_port(f"{HOST}:{flags.port}")
-    except RuntimeError as error:
-        raise _port_taken(flags.port) from error
+async def _grpc_front(parts: Parts) -> AsyncIterator[grpc.aio.Server]:
+    flags = parts.flags
+    server = make_grpc_server(
+        parts.models,
+        parts.desk,
+        parts.metrics,
+        flags,
+        parts.core,
+    )
+    addresses = bind_grpc(server, flags, read_server_credentials(flags.ssl_config_file))
     await server.start()
-    log.info("gRPC at %s:%d", HOST, flags.port)
+    log.info("gRPC at %s", " and ".join(addresses))
     try:
-        yield
+        yield server
     finally:
         await server.stop(GRACE_SECONDS)
 
 
 @contextlib.asynccontextmanager
-async def _rest_front(models: Models, desk: Desk, flags: Flags) -> AsyncIterator[None]:
-    timeout = flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None
+async def _rest_front(parts: Parts) -> AsyncIterator[None]:
+    flags = parts.flags
     server = HttpServer(
         uvicorn.Config(
-            RestFront(models, desk, timeout),
+            RestFront(parts.models, parts.desk, parts.metrics, parts.metrics_path, flags),
             http="httptools",
             ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
+            server_header=False,
             log_level="warning",
             timeout_graceful_shutdown=int(GRACE_SECONDS),
         )
     )
-    serving = asyncio.create_task(server.serve([_listen(flags.rest_api_port)]))
-    log.info("REST at http://%s:%d/v1/models/%s", HOST, flags.rest_api_port, flags.model_name)
+    listener = listen(flags.bind_address, flags.rest_api_port)
+    serving = asyncio.create_task(server.serve([listener]))
+    at = f"http://{bracketed(flags.bind_address)}:{flags.rest_api_port}"
+    log.info("REST at %s/v1/models/%s", at, "" if flags.model_config_file else flags.model_name)
+    if parts.metrics_path is not None:
+        log.info("Metrics at %s%s", at, parts.metrics_path)
     try:
         yield
     finally:
@@ -122,19 +174,3 @@ class HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        raise _port_taken(port) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _port_taken(port: int) -> StatusError:
-    return StatusError(StatusCode.UNAVAILABLE, f"Port {port} on {HOST} is taken")

@@ -41,14 +41,15 @@ class StatusError(Exception):
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
 
-    @property
-    def http_status(self) -> int:
-        return HTTP_STATUS.get(self.code, 500)
-
     @classmethod
     def numbered(cls, number: int, message: str) -> StatusError:
         """From TensorFlow's error number, which is gRPC's."""
         return cls(_BY_NUMBER.get(number, StatusCode.UNKNOWN), message)
+
+
+def http_status(code: StatusCode) -> int:
+    """The HTTP status that stands for a gRPC code."""
+    return HTTP_STATUS.get(code, 500)
 
 
 def invalid(message: str) -> StatusError:

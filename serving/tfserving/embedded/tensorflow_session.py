@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,16 +42,29 @@ def _quietly() -> Iterator[None]:
             os.close(kept)
 
 
+# Each session has threads of its own; else the first one in the process decides for all how many
+# there are within an operation (``common_runtime/local_device.cc``).
+os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+
 stand_in_for_tensorflow()
 with _quietly():
     from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
     from tensorflow.python.client import session as tensorflow_session
-    from tensorflow.python.framework.errors_impl import OpError
+    from tensorflow.python.framework.errors_impl import DataLossError, OpError
     from tensorflow.python.framework.importer import import_graph_def
     from tensorflow.python.framework.ops import Graph
+    from tensorflow.python.lib.io._pywrap_record_io import RecordIterator
 
-__all__ = ["CallableOptions", "OpError", "SavedModel", "Session", "SessionOptions", "open_session"]
+__all__ = [
+    "CallableOptions",
+    "OpError",
+    "SavedModel",
+    "Session",
+    "SessionOptions",
+    "open_session",
+    "read_records",
+]
 
 
 @dataclass(frozen=True)
@@ -108,3 +122,20 @@ def open_session(graph_def: Any, options: SessionOptions) -> Session:
         device_count={"GPU": 0},  # a server for processors; and no complaints of missing drivers
     )
     return Session(graph, config)
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """The records of a file in the format TFRecord, held against their checksums.
+
+    TensorFlow's reader for Python takes a record that is cut off for the end of the file; its reader
+    for C++ (``lib/io/record_reader.cc``) does not, and neither does this.
+
+    Raises:
+        OpError: the file cannot be read, or a record is damaged or cut off.
+    """
+    offset, around = 0, 16  # bytes: length and two checksums
+    for record in RecordIterator(str(path), ""):
+        offset += around + len(record)
+        yield bytes(record)
+    if offset != path.stat().st_size:
+        raise DataLossError(None, None, f"truncated record at {offset}")

@@ -109,6 +109,22 @@ def failed_report() -> RunReport:
     )
 
 
+def skewed_report() -> RunReport:
+    """In containers, and one of them runs an older TensorFlow than the exporter's."""
+    report = sample_report()
+    warning = Check(
+        stage="versions",
+        subject=SERVERS["tfserving"],
+        question="Its TensorFlow Library is one that the files were made for",
+        outcome=Outcome.WARNING,
+        figure="TensorFlow Library 2.16.2",
+        limit="TensorFlow Library 2.21.0",
+        detail="TensorFlow promises to load older SavedModels, not newer ones",
+    )
+    servers = [each.model_copy(update={"where": "container"}) for each in report.servers]
+    return report.model_copy(update={"checks": [*report.checks, warning], "servers": servers})
+
+
 def voided_report() -> RunReport:
     """TorchServe gave wrong answers under load, and the measurements are yesterday's."""
     report = sample_report()
@@ -310,10 +326,10 @@ def _servers() -> list[ServerFacts]:
     return [
         ServerFacts(name="tfserving", label=SERVERS["tfserving"], framework="tensorflow",
                     where="process", ready_seconds=2.31, idle_bytes=412_000_000,
-                    loaded_bytes=441_000_000, memory_kind="PSS"),
+                    loaded_bytes=441_000_000, memory_kind="PSS", cpu_ms_per_answer=0.42),
         ServerFacts(name="torchserve", label=SERVERS["torchserve"], framework="pytorch",
                     where="process", ready_seconds=5.94, idle_bytes=498_000_000,
-                    loaded_bytes=537_000_000, memory_kind="PSS"),
+                    loaded_bytes=537_000_000, memory_kind="PSS", cpu_ms_per_answer=1.9),
     ]  # fmt: skip
 
 

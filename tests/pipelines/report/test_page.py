@@ -84,16 +84,16 @@ def test_json_comes_back_as_the_same_report(make: Make, tmp_path: Path, name: st
     assert RunReport.model_validate(json.loads(page.scripts[0])) == report
 
 
-@pytest.mark.parametrize("name", ["sample", "failed"])
+@pytest.mark.parametrize("name", ["sample", "failed", "skewed"])
 def test_every_check_is_on_the_page_failed_ones_first(
     make: Make, tmp_path: Path, name: str
 ) -> None:
     report = make(name)
     html = write_report(report, tmp_path).read_text(encoding="utf-8")
     listed = html[html.index('<section id="checks">') :]
-    outcomes = re.findall(r'<tr role="row" class="(pass|fail|shortfall)">', listed)
+    outcomes = re.findall(r'<tr role="row" class="(pass|fail|shortfall|warning)">', listed)
     assert len(outcomes) == len(report.checks)
-    assert outcomes == sorted(outcomes, key=["fail", "shortfall", "pass"].index)
+    assert outcomes == sorted(outcomes, key=["fail", "shortfall", "warning", "pass"].index)
     text = Page(html).text
     for check in report.checks:
         for said in (check.subject, check.question, check.figure, check.limit, check.detail):
@@ -106,6 +106,13 @@ def test_verdict_of_a_good_run(make: Make, tmp_path: Path) -> None:
     assert "answers one client faster, 2.4 × over REST and 3.6 × over gRPC" in text
     assert "Both servers give the same label to 100 % of 360 rows" in text
     assert "TorchServe 0.12.0 needs 1.2 × the memory of TF Serving API (embedded)" in text
+
+
+def test_a_warning_stands_under_the_verdict(make: Make, tmp_path: Path) -> None:
+    text = page_of(make("skewed"), tmp_path).text
+    assert "Both may ship" in text
+    assert "runs TensorFlow Library 2.16.2, not TensorFlow Library 2.21.0" in text
+    assert "in a container" in text
 
 
 def test_verdict_of_a_failed_run_counts_and_names(make: Make, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def printed(report: RunReport, width: int = 80) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("name", ["sample", "failed", "voided", "empty"])
+@pytest.mark.parametrize("name", ["sample", "failed", "voided", "skewed", "empty"])
 def test_fits_the_width(make: Make, name: str, width: int) -> None:
     assert max(len(line) for line in printed(make(name), width).splitlines()) <= width
 
@@ -34,6 +34,7 @@ def test_figures_stand_whole_in_one_row_at_80_columns(make: Make) -> None:
     assert "gRPC req/s, 1/4/16 clients 1,011 / 1,642 / 1,688 282 / 431 / 440" in lines
     assert "Memory, idle / loaded 412 MB / 441 MB 498 MB / 537 MB" in lines
     assert "First correct answer after 2.31 s 5.94 s" in lines
+    assert "Processor time per answer 0.420 ms 1.90 ms" in lines
     assert "Exported files SavedModel 412 kB TorchScript 178 kB" in lines
     assert "✓ verify: 20 passed" in lines
     assert lines[-1].startswith("✓ Both may ship")
@@ -48,6 +49,15 @@ def test_failures_and_shortfalls_are_told_in_full(make: Make) -> None:
             assert f"{check.question} found {check.figure}" in text
             assert check.detail in text
     assert f"✕ Not released: 13 of {len(report.checks)} checks failed" in text
+
+
+def test_a_warning_is_told_and_fails_nothing(make: Make) -> None:
+    text = " ".join(printed(make("skewed"), 120).split())
+    assert "! versions: 1 with a warning" in text
+    assert "found TensorFlow Library 2.16.2, held to TensorFlow Library 2.21.0" in text
+    assert "Both may ship" in text
+    assert "1 warning." in text
+    assert "Runs in a container in a container" in text
 
 
 def test_voided_figures_are_not_printed(make: Make) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from serving.tfserving.repository import publish
 
 MODEL = "digits"
 WRITER = Path(__file__).with_name("saved_model_writer.py")
+MIRROR_WRITER = Path(__file__).with_name("batching_model_writer.py")
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +61,33 @@ def reference(written: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+@pytest.fixture(scope="session")
+def second_saved_model(written: Path) -> Path:
+    """The same signature, other weights."""
+    return written / "second" / "saved_model"
+
+
+@pytest.fixture(scope="session")
+def second_reference(written: Path) -> dict[str, np.ndarray]:
+    """What ``second_saved_model`` answers to the same ``image``."""
+    with np.load(written / "second" / "reference.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds ``saved_model`` and ``warmup``; see the writer."""
+    folder = tmp_path_factory.mktemp("mirror")
+    done = subprocess.run(
+        [sys.executable, str(MIRROR_WRITER), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 SpecMaker = Callable[..., ServerSpec]
 
 
@@ -88,6 +118,30 @@ def server(
         running.stop()
 
 
+@pytest.fixture(scope="session")
+def examples_model(written: Path) -> Path:
+    """``half_plus_two`` with TF Serving's names of signatures, and one for each element type."""
+    return written / "examples" / "saved_model"
+
+
+@pytest.fixture(scope="session")
+def half_server(
+    examples_model: Path, tmp_path_factory: pytest.TempPathFactory, embedded_spec: SpecMaker
+) -> Iterator[ProcessServer]:
+    """Serves it as ``half``, version 123, with every optional thing that both fronts can have."""
+    folder = tmp_path_factory.mktemp("half")
+    publish(examples_model, folder / "repository", 123)
+    spec = embedded_spec("half", folder / "repository", folder / "work")
+    extra = ("--rest_api_enable_cors_support", "--enable_grpc_healthcheck_service")
+    running = ProcessServer(replace(spec, command=(*spec.command, *extra)))
+    running.start()
+    try:
+        running.wait_ready(60)
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture
 def rest(server: ProcessServer, contract: Contract) -> Iterator[RestClient]:
     with RestClient(server.spec.url("rest"), MODEL, contract) as client:
@@ -98,3 +152,16 @@ def rest(server: ProcessServer, contract: Contract) -> Iterator[RestClient]:
 def grpc_client(server: ProcessServer, contract: Contract) -> Iterator[GrpcClient]:
     with GrpcClient(server.spec.address("grpc"), MODEL, contract) as client:
         yield client
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Asks again and again until it is so; a minute at most."""
+
+    def wait(is_so: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < end, "it did not come to that within a minute"
+            time.sleep(0.02)
+
+    return wait

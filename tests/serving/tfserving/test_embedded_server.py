@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +213,8 @@ class TestRest:
     ) -> None:
         answer = http.request(method, path)
         assert answer.status_code == status
-        assert answer.json()["error"]
+        is_page = answer.headers["content-type"] == "text/html"
+        assert is_page == (status == 404 and path == "/")
 
 
 class TestGrpc:
@@ -263,12 +267,12 @@ class TestGrpc:
             (
                 lambda it: setattr(it.inputs["image"], "tensor_content", b"x"),
                 "INVALID_ARGUMENT",
-                "tensor_content has 1 bytes",
+                "tensor parsing error: image",
             ),
             (
                 lambda it: setattr(it.inputs["image"].tensor_shape.dim[0], "size", 2**40),
                 "INVALID_ARGUMENT",
-                "too large",
+                "tensor parsing error: image",
             ),
         ],
     )
@@ -425,6 +429,54 @@ class TestLife:
         assert addresses == {"127.0.0.1"}
         assert {address.port for address in listening} == set(server.spec.ports.values())
 
+    @pytest.mark.parametrize("address", ["127.0.0.2", "0.0.0.0"])
+    def test_it_listens_where_it_is_told(
+        self,
+        repository: Path,
+        tmp_path: Path,
+        embedded_spec: Callable[..., ServerSpec],
+        address: str,
+    ) -> None:
+        spec = embedded_spec(MODEL, repository, tmp_path / "work")
+        flag = f"--bind_address={address}"
+        server = ProcessServer(replace(spec, command=(*spec.command, flag)))
+        reached = "127.0.0.1" if address == "0.0.0.0" else address
+        server.start()
+        try:
+            wait_for_port(server, reached, spec.ports["rest"])
+            wait_for_port(server, reached, spec.ports["grpc"])
+            assert opens("127.0.0.1", spec.ports["rest"]) is (reached == "127.0.0.1")
+        finally:
+            server.stop()
+
+    def test_an_address_that_is_not_this_machine_s(
+        self, repository: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+    ) -> None:
+        spec = embedded_spec(MODEL, repository, tmp_path)
+        command = (*spec.command, "--bind_address=192.0.2.1")  # an address for documentation
+        done = run(command, dict(spec.environment))
+        assert done.returncode == 255
+        assert "on 192.0.2.1 cannot be had: Cannot assign requested address" in done.stdout
+
+    def test_a_bare_environment_is_enough(
+        self, repository: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+    ) -> None:
+        """No HOME, no USER, nothing of ours, in a folder that is not to be written to."""
+        spec = embedded_spec(MODEL, repository, tmp_path / "work")
+        folder = tmp_path / "read-only"
+        folder.mkdir(mode=0o555)
+        bare = {"PATH": os.defpath, "PYTHONPATH": spec.environment["PYTHONPATH"]}
+        with subprocess.Popen(
+            spec.command, env=bare, cwd=folder, stderr=subprocess.PIPE
+        ) as process:
+            try:
+                while "AVAILABLE" not in spec.probe().seen:
+                    assert process.poll() is None, process.stderr and process.stderr.read()
+            finally:
+                process.terminate()
+            assert process.wait(timeout=60) == 0
+        assert not list(folder.iterdir())
+
     def test_a_taken_port_is_named_before_the_start(self, start: Any, repository: Path) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
@@ -447,17 +499,56 @@ class TestLife:
             spec = embedded_spec(MODEL, repository, tmp_path, {purpose: taken})
             done = run(spec.command, dict(spec.environment))
         assert done.returncode == 255
-        assert f"Port {taken} on 127.0.0.1 is taken" in done.stderr
+        assert f"Port {taken} on 127.0.0.1 is taken" in done.stdout
 
-    def test_a_missing_model_folder(self, start: Any, tmp_path: Path) -> None:
-        server = start(tmp_path / "nothing")
-        with pytest.raises(ServerDied, match="Could not find base path"):
+    @pytest.mark.parametrize(
+        ("exists", "words"),
+        [(False, "Could not find base path"), (True, "No versions of servable digits found")],
+    )
+    def test_it_waits_for_the_first_version(
+        self,
+        repository: Path,
+        tmp_path: Path,
+        embedded_spec: Callable[..., ServerSpec],
+        wait_until: Callable[[Callable[[], bool]], None],
+        exists: bool,
+        words: str,
+    ) -> None:
+        """As TF Serving does, for ever; no port is open until then."""
+        folder = tmp_path / "later"
+        if exists:
+            folder.mkdir()
+        server = ProcessServer(embedded_spec(MODEL, folder, tmp_path / "work"))
+        server.start()
+        try:
+            wait_until(lambda: words in server.log_tail())
+            assert not opens("127.0.0.1", server.spec.ports["rest"])
+            assert not opens("127.0.0.1", server.spec.ports["grpc"])
+            shutil.copytree(repository, folder, dirs_exist_ok=True)
             server.wait_ready(60)
+        finally:
+            server.stop()
 
-    def test_a_folder_without_versions(self, start: Any, tmp_path: Path) -> None:
-        server = start(tmp_path)
-        with pytest.raises(ServerDied, match="No versions of servable"):
-            server.wait_ready(60)
+    def test_it_does_not_wait_where_it_looks_only_once(
+        self, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+    ) -> None:
+        spec = embedded_spec(MODEL, tmp_path, tmp_path / "work")
+        done = run((*spec.command, "--file_system_poll_wait_seconds=0"), dict(spec.environment))
+        assert done.returncode == 255
+        assert "Failed to start server. Error: NOT_FOUND: No versions of servable" in done.stdout
+
+    def test_sigterm_ends_the_waiting(
+        self,
+        tmp_path: Path,
+        embedded_spec: Callable[..., ServerSpec],
+        wait_until: Callable[[Callable[[], bool]], None],
+    ) -> None:
+        server = ProcessServer(embedded_spec(MODEL, tmp_path / "later", tmp_path / "work"))
+        server.start()
+        wait_until(lambda: "Could not find base path" in server.log_tail())
+        process = psutil.Process(server.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
 
     @pytest.mark.parametrize(
         "file",
@@ -488,6 +579,19 @@ def assert_unreachable(client: Predictor, inputs: Reference) -> None:
     with pytest.raises(RequestError) as failed:
         client.predict(inputs)
     assert type(failed.value).__name__ == "Unreachable"
+
+
+def opens(address: str, port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex((address, port)) == 0
+
+
+def wait_for_port(server: ProcessServer, address: str, port: int) -> None:
+    end = time.monotonic() + 60
+    while not opens(address, port):
+        assert time.monotonic() < end, server.log_tail()
+        assert server.is_alive(), server.log_tail()
+        time.sleep(0.05)
 
 
 def run(command: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from serving.tfserving.messages import TensorProto
-from serving.tfserving.tensor_proto import ELEMENT_TYPES, STRING, from_proto, to_proto
+from serving.tfserving.tensor_proto import (
+    ELEMENT_TYPES,
+    STRING,
+    ElementType,
+    from_proto,
+    to_proto,
+)
 
-NUMBERS = [kind.dtype for kind in ELEMENT_TYPES if kind is not STRING]
+NUMBERS = [kind.dtype for kind in ELEMENT_TYPES if kind is not STRING and kind.dtype.isbuiltin == 1]
+OTHERS = [kind for kind in ELEMENT_TYPES if kind is not STRING and kind.dtype not in NUMBERS]
 
 
 @settings(max_examples=80, deadline=None)
@@ -33,10 +40,21 @@ def test_numbers_come_back(array: np.ndarray, as_content: bool) -> None:
         np.testing.assert_array_equal(back, array)
 
 
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("as_content", [True, False])
+def test_numbers_that_numpy_lacks_come_back(kind: ElementType, as_content: bool) -> None:
+    bits = np.array([[0, 1, 5]], kind.stored).view(kind.dtype)
+    back = from_proto(to_proto(bits, as_content))
+    assert (back.dtype, back.tobytes()) == (bits.dtype, bits.tobytes())
+    assert from_proto(to_proto(bits.T, as_content)).tolist() == bits.T.tolist()
+
+
 @given(st.lists(st.text(max_size=5), max_size=4))
 def test_text_comes_back_as_bytes(words: list[str]) -> None:
-    back = from_proto(to_proto(np.array(words, dtype=object)))
-    assert back.tolist() == [word.encode() for word in words]
+    for strings_too in (False, True):
+        proto = to_proto(np.array(words, dtype=object), strings_too=strings_too)
+        assert bool(proto.tensor_content) == (strings_too and bool(words))
+        assert from_proto(proto).tolist() == [word.encode() for word in words]
 
 
 def test_other_byte_orders_and_memory_orders() -> None:
@@ -51,11 +69,23 @@ def test_the_last_value_repeats() -> None:
     assert from_proto(proto).tolist() == [1, 2, 2, 2]
 
 
+def test_no_values_are_zeros_and_too_many_are_cut() -> None:
+    """``FromProtoField`` in TensorFlow's ``tensor.cc``."""
+    proto = TensorProto(dtype=1)
+    proto.tensor_shape.dim.add(size=2)
+    assert from_proto(proto).tolist() == [0, 0]
+    proto.float_val.extend([1, 2, 3])
+    assert from_proto(proto).tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("values", "sizes", "words"),
     [
-        ({"float_val": [1, 2, 3]}, [2], "3 values for shape"),
-        ({}, [2], "0 values for shape"),
+        ({"float_val": [1]}, [2**62, 0, 2**62], "too large"),
+        ({"float_val": [1]}, [1] * 65, "rank 65"),
+        ({"dtype": 7, "tensor_content": b"\x02a"}, [1], "lengths say otherwise"),
+        ({"dtype": 7, "tensor_content": b"\xff"}, [1], "within the length"),
+        ({"dtype": 7, "tensor_content": b"\x00"}, [2], "1 bytes for 2 strings"),
         ({"float_val": [1]}, [2**40], "too large"),
         ({"float_val": [1]}, [-1], "must be known"),
         ({"tensor_content": b"123"}, [1], "3 bytes"),
@@ -70,9 +100,9 @@ def test_what_is_refused(values: dict[str, object], sizes: list[int], words: str
         from_proto(proto)
 
 
-def test_complex_numbers_have_no_element_type() -> None:
-    with pytest.raises(ValueError, match="complex64"):
-        to_proto(np.zeros(1, np.complex64))
+def test_dates_have_no_element_type() -> None:
+    with pytest.raises(ValueError, match="datetime64"):
+        to_proto(np.zeros(1, "M8[s]"))
 
 
 def run(program: str) -> None:

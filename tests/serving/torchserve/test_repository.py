@@ -85,6 +85,15 @@ def test_the_highest_version_of_exactly_that_model_is_served(mar, tmp_path):
     assert sorted(path.suffix for path in store.iterdir()) == [".mar"] * 4
 
 
+def test_a_damaged_version_beside_a_good_one_does_not_stop_a_restart(mar, tmp_path, caplog):
+    for version in ("1", "2", "3"):
+        publish(mar, tmp_path, "images", version)
+    for version in ("2", "3"):
+        (tmp_path / f"images-{version}.mar").write_bytes(mar.read_bytes()[:1000])
+    assert newest(tmp_path, "images") == tmp_path / "images-1.mar"
+    assert [version in caplog.text for version in ("images-3.mar", "images-2.mar")] == [True, True]
+
+
 def test_publishing_again_replaces_the_archive(mar, mixed_contract, script, tmp_path):
     publish(mar, tmp_path / "store", "images", "1")
     other = pack(script, mixed_contract, "images", "1", tmp_path / "other.mar")

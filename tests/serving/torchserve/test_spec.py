@@ -59,7 +59,7 @@ def test_access_stays_guarded(archives, tmp_path):
     spec = torchserve_spec("images", archives, tmp_path / "work")
     settings = properties(spec)
     assert "disable_token_authorization" not in settings
-    assert "enable_model_api" not in settings
+    assert settings["enable_model_api"] == "false"
     assert not {"--disable-token-auth", "--enable-model-api"} & set(spec.command)
     assert "--no-config-snapshot" in spec.command
     # Java's \Q...\E quotes; a comma would end the pattern.
@@ -217,5 +217,5 @@ def test_nothing_listening_is_not_yet_whatever_an_older_log_says(workdir):
     assert ModelProbe("images", workdir, "127.0.0.1", port)().readiness is Readiness.NOT_YET
 
 
-def test_without_a_log_nothing_has_failed(tmp_path):
-    assert load_failure(tmp_path / "absent.log") == ""
+def test_without_a_log_nothing_has_failed():
+    assert load_failure("") == ""

@@ -100,6 +100,17 @@ def test_keys_renewed_by_somebody_else_are_read_again(folder):
     assert ours.token("inference") == "renewed-elsewhere"
 
 
+def test_after_a_refusal_another_key_is_worth_another_try(folder):
+    ours = tokens(folder)
+    assert ours.token("inference") == "inf-1"
+    assert not ours.changed("inference", "inf-1")
+    (folder / "key_file.json").write_text(key_file(inference="after-a-restart"))
+    assert ours.changed("inference", "inf-1")
+    # A second thread whose request was refused with the same old key, a moment later.
+    assert ours.changed("inference", "inf-1")
+    assert not ours.changed("inference", "after-a-restart")
+
+
 def test_a_file_caught_half_written_keeps_the_keys_read_before(folder):
     ours = tokens(folder)
     ours.token("inference")

@@ -1,0 +1,110 @@
+"""``python -m benchmarks.server.in_process HOME``: what TensorFlow does in a process of its own, without a server.
+
+Prints one JSON object: the quickest call of the digits network by batch size, and what the best
+JSON library takes to parse a batch of about 1 MB.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import tensorflow as tf
+from tensorflow.core.protobuf.config_pb2 import CallableOptions
+
+from benchmarks.server.subject import Subject
+from serving.wire.rows import encode_rows
+
+SECONDS = 1.5
+LARGE_BYTES = 2**20
+IN_CALLING_THREAD = -1
+
+Call = Callable[[np.ndarray], object]
+
+
+def main(home: Path) -> None:
+    """Measure and print."""
+    subject = Subject.read("digits", home)
+    calls = _calls(subject)
+    large = rows_of_bytes(subject, LARGE_BYTES)
+    body = encode_rows({subject.input_name: subject.batches(large)[0]})
+    sizes = (1, 32, large)
+    fastest = {size: _fastest(calls, subject.batches(size)[0]) for size in sizes}
+    found = {
+        "call_ms": {str(size): fastest[size][1] for size in sizes},
+        "way": {str(size): fastest[size][0] for size in sizes},
+        "large_rows": large,
+        "large_bytes": len(body),
+        "large_parse_ms": _median_ms(lambda: orjson.loads(body)),
+    }
+    print(json.dumps(found))
+
+
+def rows_of_bytes(subject: Subject, size: int) -> int:
+    """How many rows make a request of about that many bytes of JSON."""
+    return round(size / (len(encode_rows({subject.input_name: subject.rows})) / len(subject.rows)))
+
+
+def _calls(subject: Subject) -> dict[str, Call]:
+    """Every way to call; the quickest is the limit."""
+    function = tf.saved_model.load(str(subject.folder)).signatures["serving_default"]
+    name = subject.input_name
+    return {
+        "concrete function": lambda rows: {
+            key: value.numpy() for key, value in function(**{name: tf.constant(rows)}).items()
+        },
+        "session": _session_call(subject, 0),
+        "session, in the calling thread": _session_call(subject, IN_CALLING_THREAD),
+    }
+
+
+def _session_call(subject: Subject, pool: int) -> Call:
+    session: Any = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(subject.folder))
+    signature = meta.signature_def["serving_default"]
+    options = CallableOptions()
+    options.feed.append(signature.inputs[subject.input_name].name)
+    options.fetch.extend(each.name for each in signature.outputs.values())
+    options.run_options.inter_op_thread_pool = pool
+    call: Call = session._make_callable_from_options(options)
+    return call
+
+
+def _fastest(calls: dict[str, Call], rows: np.ndarray) -> tuple[str, float]:
+    times = {way: _median_ms(partial(call, rows)) for way, call in calls.items()}
+    return min(times.items(), key=lambda each: each[1])
+
+
+def _median_ms(work: Callable[[], object]) -> float:
+    _repeat(work, SECONDS / 5)
+    # Bare: no collection of this process's many objects among the calls.
+    gc.collect()
+    gc.disable()
+    times = _repeat(work, SECONDS / 3)
+    gc.enable()
+    return statistics.median(times) * 1000
+
+
+def _repeat(work: Callable[[], object], seconds: float) -> list[float]:
+    """The seconds of each call; at least one."""
+    times: list[float] = []
+    until = time.perf_counter() + seconds
+    while not times or time.perf_counter() < until:
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,98 @@
+"""What one load process does: cells, one after the other, against one endpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Closed-loop clients for a time.
+
+    Attributes:
+        clients: requests under way at any time, each client with a connection of its own.
+        batch: rows in a request.
+        seconds: how long answers count.
+        warmup_seconds: how long before that they do not.
+        requests: ends the cell after so many answers instead, warm-up included; 0 for no limit.
+    """
+
+    clients: int
+    batch: int
+    seconds: float
+    warmup_seconds: float = 0.2
+    requests: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where to, in which form, and which cells.
+
+    Attributes:
+        dialect: a key of :data:`benchmarks.server.dialects.DIALECTS`.
+        host: the server's address.
+        port: its port for that protocol.
+        subject: the model's name.
+        home: holds the subjects.
+        pid: of the server's first process, whose tree's CPU time is read.
+        cells: in this order.
+    """
+
+    dialect: str
+    host: str
+    port: int
+    subject: str
+    home: Path
+    pid: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def most_seconds(self) -> float:
+        """After which it cannot be right any more."""
+        return 60 + sum(4 * (cell.seconds + cell.warmup_seconds) + 30 for cell in self.cells)
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), default=str))
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        stored = json.loads(path.read_text())
+        cells = tuple(Cell(**cell) for cell in stored.pop("cells"))
+        home = Path(stored.pop("home"))
+        return cls(**stored, home=home, cells=cells)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the clients of one cell saw.
+
+    Attributes:
+        clients: as in the cell.
+        batch: as in the cell.
+        answers: in the time that counts.
+        seconds: that time.
+        p50_ms: of those answers.
+        p99_ms: of those answers.
+        wrong: wrong answers, errors and lost connections, warm-up included.
+        problem: the first of them.
+        cpu_seconds_per_1000: of the server's whole process tree, per 1,000 requests.
+        client_cpu: cores that the load client itself used, 0 to 1.
+    """
+
+    clients: int
+    batch: int
+    answers: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    wrong: int
+    problem: str
+    cpu_seconds_per_1000: float
+    client_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.answers / self.seconds if self.seconds else 0.0

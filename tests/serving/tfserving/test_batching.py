@@ -1,0 +1,332 @@
+"""Batches, as clients of a real server see them.
+
+Most servers here wait a minute for a batch to fill, so that an answer that comes is the answer of a
+batch that was full.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+
+from serving.process import ProcessServer
+from serving.server import ServerSpec
+from serving.tfserving.messages import PredictionServiceStub, PredictRequest
+from serving.tfserving.repository import publish
+from serving.tfserving.tensor_proto import from_proto, to_proto
+
+pytestmark = pytest.mark.servers
+
+MODEL = "mirror"
+SECONDS = 30.0
+WAIT_LONG = "batch_timeout_micros { value: 60000000 }"
+
+Rows = list[list[float]]
+Start = Callable[..., Any]
+
+
+class Client:
+    """Asks one server over both protocols."""
+
+    def __init__(self, server: ProcessServer, model: str = MODEL) -> None:
+        self.server = server
+        self.model = model
+        self.channel = grpc.insecure_channel(server.spec.address("grpc"))
+        self.stub = PredictionServiceStub(self.channel)
+
+    def over_grpc(
+        self,
+        seconds: float = SECONDS,
+        signature: str = "",
+        wanted: tuple[str, ...] = (),
+        **inputs: Any,
+    ) -> dict[str, np.ndarray]:
+        request = PredictRequest(output_filter=wanted)
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = signature
+        for name, rows in inputs.items():
+            request.inputs[name].CopyFrom(to_proto(np.array(rows, np.float32)))
+        answer = self.stub.Predict(request, timeout=seconds)
+        return {name: from_proto(proto) for name, proto in answer.outputs.items()}
+
+    def over_rest(self, **inputs: Any) -> dict[str, np.ndarray]:
+        url = f"{self.server.spec.url('rest')}/v1/models/{self.model}:predict"
+        answer = httpx.post(url, json={"inputs": inputs}, timeout=SECONDS, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return {name: np.array(rows) for name, rows in answer.json()["outputs"].items()}
+
+
+@pytest.fixture
+def start(
+    mirror: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> Iterator[Start]:
+    """A client of a server with these parameters; ``version`` prepares the version's folder."""
+    running: list[ProcessServer] = []
+
+    def begin(
+        parameters: str, *flags: str, version: Callable[[Path], None] = lambda _: None
+    ) -> Client:
+        folder = tmp_path / str(len(running))
+        file = tmp_path / f"parameters-{len(running)}"
+        file.write_text(parameters)
+        version(publish(mirror / "saved_model", folder, 1) or folder / "1")
+        spec = embedded_spec(MODEL, folder, tmp_path / f"work-{len(running)}")
+        extra = ("--enable_batching", f"--batching_parameters_file={file}", *flags)
+        server = ProcessServer(replace(spec, command=(*spec.command, *extra)))
+        running.append(server)
+        server.start()
+        server.wait_ready(60)
+        return Client(server)
+
+    yield begin
+    for server in running:
+        server.stop()
+
+
+@contextmanager
+def asking(*questions: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
+    with ThreadPoolExecutor(len(questions)) as threads:
+        yield [threads.submit(question) for question in questions]
+
+
+def refused(question: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        question()
+    return caught.value.code(), caught.value.details() or ""
+
+
+def ones(rows: int, width: int = 2) -> Rows:
+    return [[1.0] * width] * rows
+
+
+def test_rest_and_grpc_share_a_batch(start: Start) -> None:
+    client = start(f"max_batch_size {{ value: 4 }} {WAIT_LONG}")
+    with asking(
+        lambda: client.over_grpc(x=[[1, 1]]), lambda: client.over_rest(x=[[2, 2], [3, 3], [4, 4]])
+    ) as (first, second):
+        np.testing.assert_array_equal(first.result()["double"], [[2, 2]])
+        np.testing.assert_array_equal(second.result()["double"], [[4, 4], [6, 6], [8, 8]])
+        assert first.result()["rows"] == [4]
+        assert set(second.result()["total"]) == {20}
+
+
+def test_signatures_and_choices_of_outputs_do_not_mix(start: Start) -> None:
+    client = start("max_batch_size { value: 2 } batch_timeout_micros { value: 100000 }")
+    with asking(
+        lambda: client.over_grpc(x=ones(1)),
+        lambda: client.over_grpc(signature="pair", a=[1], b=[2]),
+        lambda: client.over_grpc(x=ones(1), wanted=("rows",)),
+    ) as (default, pair, chosen):
+        assert default.result()["rows"] == [1]
+        assert pair.result()["b"] == [4]
+        assert {name: list(rows) for name, rows in chosen.result().items()} == {"rows": [1]}
+
+
+def test_a_batch_with_room_runs_after_its_timeout(start: Start) -> None:
+    client = start("max_batch_size { value: 100 } batch_timeout_micros { value: 50000 }")
+    assert client.over_grpc(x=ones(3))["rows"].tolist() == [3, 3, 3]
+
+
+def test_without_a_timeout_nobody_waits(start: Start) -> None:
+    client = start("# nothing set")
+    for rows in (1, 2, 3):
+        assert len(client.over_grpc(x=ones(rows))["rows"]) == rows
+
+
+def test_a_batch_is_filled_up_with_a_first_row(start: Start) -> None:
+    client = start(
+        "max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8 "
+        "batch_timeout_micros { value: 1000 }"
+    )
+    answer = client.over_grpc(x=[[5, 0], [1, 0]])
+    assert answer["double"].tolist() == [[10, 0], [2, 0]]
+    assert answer["rows"].tolist() == [4, 4]
+    assert answer["total"].tolist() == [16, 16]  # 5 + 1, and 5 twice more
+
+
+def test_requests_that_fit_in_no_batch(start: Start) -> None:
+    client = start("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    assert refused(lambda: client.over_grpc(x=ones(5))) == (
+        invalid,
+        "Task size 5 is larger than maximum input batch size 4",
+    )
+    assert refused(lambda: client.over_grpc(signature="pair", a=[1], b=[1, 2])) == (
+        invalid,
+        "Batching Run() input tensors must have equal 0th-dimension size",
+    )
+    assert refused(lambda: client.over_grpc(signature="pair", a=1, b=1)) == (
+        invalid,
+        "Batching Run() input tensors must have at least one dimension",
+    )
+    assert len(client.over_grpc(x=ones(4))["rows"]) == 4
+
+
+def test_outputs_without_the_batch_s_rows(start: Start) -> None:
+    client = start("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
+    failed = grpc.StatusCode.FAILED_PRECONDITION
+    assert refused(lambda: client.over_grpc(signature="odd", x=ones(2), wanted=("sum",))) == (
+        failed,
+        "Batched output tensor has 0 dimensions",
+    )
+    code, words = refused(
+        lambda: client.over_grpc(signature="odd", x=ones(2), wanted=("double", "first"))
+    )
+    assert code is failed
+    assert words.startswith("Batched output tensor's 0th dimension does not equal the sum")
+    answer = client.over_grpc(signature="odd", x=ones(2), wanted=("double",))
+    assert answer["double"].tolist() == [[2, 2], [2, 2]]
+
+
+def test_other_shapes_are_refused_or_filled_up(start: Start) -> None:
+    parameters = f"max_batch_size {{ value: 2 }} {WAIT_LONG}"
+    client = start(parameters)
+    questions = (lambda: client.over_grpc(x=[[1, 2, 3]]), lambda: client.over_grpc(x=[[4, 5]]))
+    with asking(*questions) as both:
+        for question in both:
+            code, words = refused(question.result)
+            assert code is grpc.StatusCode.FAILED_PRECONDITION
+            assert words.startswith("Tensors with name 'x' from different tasks have different")
+    client = start(f"{parameters} pad_variable_length_inputs: true")
+    with asking(*questions) as (wide, narrow):
+        assert wide.result()["double"].tolist() == [[2, 4, 6]]
+        assert narrow.result()["double"].tolist() == [[8, 10, 8]]
+
+
+def test_an_error_reaches_its_batch_and_no_other(start: Start) -> None:
+    client = start(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
+    with asking(
+        lambda: client.over_grpc(x=[[1, 1]]), lambda: client.over_grpc(x=[[-1, -1]])
+    ) as both:
+        for question in both:
+            code, words = refused(question.result)
+            assert code is grpc.StatusCode.INVALID_ARGUMENT
+            assert "negative" in words
+    assert client.over_grpc(x=ones(2))["rows"].tolist() == [2, 2]
+
+
+def test_a_full_queue_refuses_at_once(start: Start) -> None:
+    client = start(f"max_batch_size {{ value: 2 }} max_enqueued_batches {{ value: 1 }} {WAIT_LONG}")
+    with asking(lambda: client.over_grpc(x=ones(1))) as (waiting,):
+        assert wait_until_full(client) == (
+            grpc.StatusCode.UNAVAILABLE,
+            "The batch scheduling queue to which this task was submitted is full; currently 1 "
+            "batches enqueued and max_enqueued_batches is 1",
+        )
+        assert not waiting.done()
+        client.over_grpc(x=ones(1))
+        assert waiting.result()["rows"] == [2]
+
+
+def wait_until_full(client: Client) -> tuple[grpc.StatusCode, str]:
+    """Until a first row waits in a queue for one batch of two: two more are refused then."""
+    for _ in range(1000):
+        try:
+            client.over_grpc(x=ones(2))
+        except grpc.RpcError as error:
+            return error.code(), error.details() or ""
+    raise AssertionError("the queue is never full")
+
+
+def test_large_requests_are_split(start: Start) -> None:
+    client = start(
+        "max_batch_size { value: 10 } enable_large_batch_splitting { value: true } "
+        f"max_execution_batch_size {{ value: 4 }} {WAIT_LONG}"
+    )
+    with asking(
+        lambda: client.over_grpc(x=[[float(row), 0.0] for row in range(10)]),
+        lambda: client.over_rest(x=[[100.0, 0.0], [101.0, 0.0]]),
+    ) as (large, small):
+        assert large.result()["double"][:, 0].tolist() == list(range(0, 20, 2))
+        assert set(large.result()["rows"]) == {4}
+        assert small.result()["double"][:, 0].tolist() == [200, 202]
+    _, words = refused(lambda: client.over_grpc(x=ones(11)))
+    assert words == "Task size 11 is larger than maximum input batch size 10"
+
+
+def test_who_gives_up_leaves_nothing_behind(start: Start) -> None:
+    client = start(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
+    code, _ = refused(lambda: client.over_grpc(seconds=0.5, x=ones(1)))
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    answer = client.over_grpc(x=ones(2))  # needs a new batch, so the first one is done with
+    assert answer["total"].tolist() == [4, 4]
+
+
+def test_parameters_of_the_version_s_own(start: Start) -> None:
+    own = "max_batch_size { value: 3 } allowed_batch_sizes: 3 batch_timeout_micros { value: 100 }"
+    flag = "--enable_per_model_batching_parameters"
+    with_file = start(
+        "max_batch_size { value: 1 }",
+        flag,
+        version=lambda folder: (folder / "batching_params.pbtxt").write_text(own),
+    )
+    assert with_file.over_grpc(x=ones(1))["rows"] == [3]
+    without = start("max_batch_size { value: 1 }", flag)
+    assert without.over_grpc(x=ones(5))["rows"].tolist() == [5] * 5  # not batched at all
+
+
+def test_sigterm_lets_a_batch_finish(start: Start) -> None:
+    client = start(
+        "max_batch_size { value: 2 } max_enqueued_batches { value: 1 } "
+        "batch_timeout_micros { value: 2000000 }"
+    )
+    with asking(lambda: client.over_grpc(x=ones(1))) as (answer,):
+        wait_until_full(client)
+        os.kill(client.server.pid, signal.SIGTERM)
+        assert answer.result()["rows"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("num_batch_threads { value: 0 }", "num_batch_threads must be positive; was 0"),
+        ("max_batch_size: 3", "Invalid protobuf file: "),
+        (
+            "max_batch_size { value: 3 } allowed_batch_sizes: 2",
+            "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 2; "
+            "expected 3",
+        ),
+        (
+            "batch_timeout_micros { value: -1 }",
+            "batch_timeout_micros must be non-negative; was -1",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be_used_end_the_server(
+    mirror: Path,
+    tmp_path: Path,
+    embedded_spec: Callable[..., ServerSpec],
+    parameters: str,
+    words: str,
+) -> None:
+    file = tmp_path / "parameters"
+    file.write_text(parameters)
+    publish(mirror / "saved_model", tmp_path / "repository", 1)
+    spec = embedded_spec(MODEL, tmp_path / "repository", tmp_path / "work")
+    done = subprocess.run(
+        [
+            *spec.command,
+            "--enable_batching",
+            f"--batching_parameters_file={file}",
+            "--max_num_load_retries=0",
+        ],
+        env={**os.environ, **spec.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 255
+    assert words in done.stdout
