@@ -71,7 +71,7 @@ def engine_errors(what: str) -> Iterator[None]:
         ) from error
     except APIError as error:
         raise ServerDied(f"{what}: {error.explanation or error}.") from error
-    except (RequestException, DockerException) as error:
+    except (RequestException, DockerException, EngineUnavailable) as error:
         raise EngineUnavailable(
             f"{what}: the Docker engine does not answer any more ({_reason(error)}).",
             "Start it again; the next run, or `make stop`, removes what is left.",
@@ -107,9 +107,11 @@ def run_inside(
     Raises:
         EngineUnavailable, ServerDied: the container cannot be asked.
     """
-    client = connect(timeout_seconds)
+    failing = f"The container {container} cannot be asked"
+    with engine_errors(failing):  # it answered when the container was started
+        client = connect(timeout_seconds)
     try:
-        with engine_errors(f"The container {container} cannot be asked"):
+        with engine_errors(failing):
             code, said = client.containers.get(container).exec_run(list(command))
         return int(code or 0), b"".join([said] if isinstance(said, bytes) else said).decode(
             errors="replace"

@@ -15,8 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from serving.tfserving.embedded import LABEL
-from serving.tfserving.embedded.command_line import CommandLine, read_command_line, usage
-from serving.tfserving.embedded.flags import WITHOUT_MEANING, check_flags
+from serving.tfserving.embedded.options.command_line import CommandLine, read_command_line, usage
+from serving.tfserving.embedded.options.flags import WITHOUT_MEANING, check_flags
 from serving.tfserving.embedded.status import StatusError
 
 FAILED = 255

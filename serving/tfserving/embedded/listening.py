@@ -9,7 +9,7 @@ from typing import Any
 
 from grpc import StatusCode
 
-from serving.tfserving.embedded.flags import Flags
+from serving.tfserving.embedded.options.flags import Flags
 from serving.tfserving.embedded.status import StatusError, invalid
 
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)

@@ -15,17 +15,17 @@ import grpc
 import uvicorn
 import uvloop
 
-from serving.tfserving.embedded.flags import Flags
-from serving.tfserving.embedded.grpc_front import make_grpc_server
 from serving.tfserving.embedded.listening import bind_grpc, bracketed, listen
-from serving.tfserving.embedded.loading import counting_loader
 from serving.tfserving.embedded.metrics import Metrics
-from serving.tfserving.embedded.models import Models
-from serving.tfserving.embedded.monitoring import read_metrics_path
-from serving.tfserving.embedded.predict import Desk
-from serving.tfserving.embedded.rest_front import RestFront
+from serving.tfserving.embedded.options.flags import Flags
+from serving.tfserving.embedded.options.monitoring import read_metrics_path
+from serving.tfserving.embedded.options.tls import read_server_credentials
+from serving.tfserving.embedded.requests.predict import Desk
+from serving.tfserving.embedded.rest.front import RestFront
+from serving.tfserving.embedded.rpc.front import make_grpc_server
 from serving.tfserving.embedded.server_core import ServerCore
-from serving.tfserving.embedded.tls import read_server_credentials
+from serving.tfserving.embedded.versions.loading import counting_loader
+from serving.tfserving.embedded.versions.models import Models
 
 GRACE_SECONDS = 5.0
 """How long requests in progress may take to finish when the server is stopped."""

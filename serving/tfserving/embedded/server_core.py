@@ -16,18 +16,18 @@ from typing import Any
 
 from grpc import StatusCode
 
-from serving.tfserving.embedded.configuration import (
+from serving.tfserving.embedded.options.configuration import (
     MODEL_CONFIG_LIST,
     check_transition,
     initial_config,
     read_config,
     read_setups,
 )
-from serving.tfserving.embedded.flags import Flags
-from serving.tfserving.embedded.folders import Folders
-from serving.tfserving.embedded.manager import Load, Retries, VersionManager
-from serving.tfserving.embedded.models import Labels, Models, State, VersionState
+from serving.tfserving.embedded.options.flags import Flags
 from serving.tfserving.embedded.status import StatusError, not_found
+from serving.tfserving.embedded.versions.folders import Folders
+from serving.tfserving.embedded.versions.manager import Load, Retries, VersionManager
+from serving.tfserving.embedded.versions.models import Labels, Models, State, VersionState
 from serving.tfserving.messages import ModelServerConfig
 
 log = logging.getLogger(__name__)

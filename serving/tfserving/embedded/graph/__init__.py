@@ -1,0 +1,8 @@
+"""A SavedModel folder as a graph in a session, and what its signatures take and give.
+
+======================  =================================================================
+``saved_model``         a version's folder as a Servable: graph and variables
+``tensorflow_session``  the part of TensorFlow that runs it
+``signature``           what a signature takes and gives; refuses tensors that do not fit
+======================  =================================================================
+"""

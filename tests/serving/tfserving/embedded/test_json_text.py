@@ -1,0 +1,132 @@
+"""The exact JSON reader: RapidJSON's words and places, and the same values as a fast parser's."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.tfserving.embedded.json.excerpt import excerpt
+from serving.tfserving.embedded.json.text import _Reader, parse_json
+from serving.tfserving.embedded.status import StatusError
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES, st.booleans(), st.sampled_from([None, 1]))
+def test_it_reads_what_a_fast_parser_reads(value: Any, escapes: bool, indent: int | None) -> None:
+    text = json.dumps(value, ensure_ascii=escapes, indent=indent).encode(errors="surrogatepass")
+    assert _Reader(text).read() == orjson.loads(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES, st.data())
+def test_a_changed_text_is_read_or_refused_with_its_place(value: Any, data: st.DataObject) -> None:
+    text = bytearray(json.dumps(value).encode())
+    place = data.draw(st.integers(0, len(text) - 1))
+    text[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    try:
+        expected = orjson.loads(bytes(text))
+    except orjson.JSONDecodeError:
+        try:
+            parse_json(bytes(text))
+        except StatusError as error:
+            assert error.message.startswith("JSON Parse error: The document is empty") or (
+                0 <= int(error.message.rpartition(" ")[2]) <= len(text)
+            )
+    else:
+        assert _Reader(bytes(text)).read() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"", "The document is empty"),
+        (b"  ", "The document is empty. at offset: 2"),
+        (b"\x00", "The document is empty. at offset: 0"),
+        (b"]", "The document is empty. at offset: 0"),
+        (b"x", "Invalid value. at offset: 0"),
+        (b"tru", "Invalid value. at offset: 3"),
+        (b"-", "Invalid value. at offset: 1"),
+        (b"[1,]", "Invalid value. at offset: 3"),
+        (b"[Infx]", "Missing a comma or ] after an array element. at offset: 4"),
+        (b"[1 2]", "Missing a comma or ] after an array element. at offset: 3"),
+        (b'{"a":1', "Missing a comma or } after an object member. at offset: 6"),
+        (b'{"a":1]', "Missing a comma or } after an object member. at offset: 6"),
+        (b'{"a":1,}', "Missing a name for object member. at offset: 7"),
+        (b"{1:2}", "Missing a name for object member. at offset: 1"),
+        (b'{"a" 1}', "Missing a colon after a name of object member. at offset: 5"),
+        (b'{"a":', "Invalid value. at offset: 5"),
+        (b"[1.]", "Miss fraction part in number. at offset: 3"),
+        (b"[1e]", "Miss exponent in number. at offset: 3"),
+        (b"[1e+]", "Miss exponent in number. at offset: 4"),
+        (b"[1, 1e999]", "Number too big to be stored in double. at offset: 4"),
+        (b'"\\ud800"', "The surrogate pair in string is invalid. at offset: 1"),
+        (b'"\\ud800\\u0041"', "The surrogate pair in string is invalid. at offset: 1"),
+        (b'"a\\u00g0"', "Incorrect hex digit after \\u escape in string. at offset: 2"),
+        (b'"a\\x"', "Invalid escape character in string. at offset: 2"),
+        (b'"a\nb"', "Invalid encoding in string. at offset: 2"),
+        (b'"abc', "Missing a closing quotation mark in string. at offset: 4"),
+    ],
+)
+def test_mistakes(text: bytes, words: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        parse_json(text)
+    assert refused.value.message == f"JSON Parse error: {words}"
+
+
+def test_what_only_tf_serving_takes() -> None:
+    found = parse_json(b"[-Inf, Inf, Infinity, -Infinity, NaN]")
+    assert found[:4] == [-math.inf, math.inf, math.inf, -math.inf]
+    assert math.isnan(found[4])
+    assert parse_json(b'\xef\xbb\xbf{"a": 1} and what follows') == {"a": 1}
+    assert parse_json(b'"\xff"') == "\udcff"
+    assert parse_json(b'["\xed\xa0\x80", 1, NaN]')[0] == "\udced\udca0\udc80"
+    for text in (b"[-9223372036854775809, 1]", b"[-9223372036854775809, NaN]"):
+        assert parse_json(text)[0] == -(2.0**63)
+
+
+def test_no_depth_is_too_much() -> None:
+    value = parse_json(b"[" * 50_000 + b"]" * 50_000)
+    depth = 0
+    while value:
+        value, depth = value[0], depth + 1
+    assert depth == 49_999
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"instances": 3}, '{\n    "instances": 3\n}'),
+        ({"a": [1, {"b": 2, "c": []}]},
+         '{\n    "a": [1, {\n            "b": 2,\n            "c": []\n        }]\n}'),
+        ([], "[]"),
+        ({}, "{}"),
+        ([1.0, 1e21, 1.5e-7, 1e20, -0.0, True, None, 'ä"'],
+         '[1.0, 1e21, 1.5e-7, 100000000000000000000.0, -0.0, true, null, "ä\\""]'),
+        ([1.0, math.nan, 2.0], "[1.0"),
+    ],
+)  # fmt: skip
+def test_excerpts(value: Any, words: str) -> None:
+    assert excerpt(value) == words
+
+
+def test_excerpts_end_with_the_word_that_fills_them() -> None:
+    assert excerpt(list(range(10, 99))) == "[" + ", ".join(map(str, range(10, 75)))
+    assert excerpt(["x" * 1000, "y"]) == '["' + "x" * 1000 + '"'
