@@ -29,7 +29,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
-	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills
+	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -147,6 +147,9 @@ bench-server: $(READY) ## Measure the embedded server against its Python peers (
 
 drills: $(READY) ## Break things on purpose, with real containers (about 3 minutes; ARGS='--only oom' for some)
 	@$(BIN)/python -m benchmarks.drills --case $(CASE) --write docs/drills.md $(ARGS)
+
+fuzz: $(READY) ## Send the embedded server 100,000 inputs that nobody meant (5 minutes; ARGS='--inputs 10000 --target rest')
+	@$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 protos: $(READY) ## Make TorchServe's gRPC stubs again from our .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. serving/torchserve/inference.proto

@@ -40,7 +40,9 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class Done:
+    """The work has come to its end."""
+
     answer: Any
 
 
@@ -48,21 +50,24 @@ class Desk:
     """Decides where a request is worked on.
 
     Handing a request over to a thread and back costs more than a small model takes, so quick
-    requests are answered at once. Large ones, and all of them once the models have shown themselves
-    slow, go to threads, so that nobody waits behind them.
+    requests are answered at once. Where several are there at a time, only very quick ones are: others
+    go to threads, and as many processors work on them. Large ones, and slow ones, always go to threads,
+    so that nobody waits behind them. How long requests take is learnt by their size.
 
     What is in progress is bounded. A request beyond that is refused with the status and the words
     with which gRPC's C++ server (``server_cc.cc``) refuses where it has no thread left.
     """
 
     QUICK_SECONDS = 0.002
+    VERY_QUICK_SECONDS = 0.0005
     SMALL_BYTES = 64 * 1024
     MOST_REQUESTS = 4096
     MOST_BYTES = 1 << 30
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
-        self._mean_seconds = 0.0
+        self._mean_seconds = [0.0] * (self.SMALL_BYTES.bit_length() + 1)
+        self._crowd = Crowd()
         self._requests = 0
         self._bytes = 0
 
@@ -71,11 +76,24 @@ class Desk:
     ) -> Answer:
         """Do one request's work.
 
+        Args, Raises: as ``begin``, whatever it returns.
+        """
+        reached = self.begin(task, size, timeout_seconds)
+        return cast(Answer, (reached if isinstance(reached, Done) else await reached).answer)
+
+    def begin(
+        self, task: Callable[[], Work[Answer]], size: int, timeout_seconds: float | None = None
+    ) -> Done | Coroutine[Any, Any, Done]:
+        """Do one request's work as far as it can be done at once.
+
         Args:
             task: starts the work.
             size: bytes of the request.
             timeout_seconds: longest wait for an answer that is not there at once; None waits as long
                 as it takes.
+
+        Returns:
+            the answer, or what has to be awaited for it.
 
         Raises:
             StatusError: the work's own; DEADLINE_EXCEEDED; RESOURCE_EXHAUSTED where too much is in
@@ -83,18 +101,21 @@ class Desk:
         """
         if self._is_full(size):
             raise StatusError(StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+        self._crowd.add()
+        work = task()
+        reached: Later | None = None
+        if self._is_for_here(size):
+            found = self._step_here(partial(work.send, None), size)
+            if isinstance(found, Done):
+                return found
+            reached = found
         self._requests += 1
         self._bytes += size
+        return self._count_down(size, _within(timeout_seconds, self._finish(work, reached, size)))
+
+    async def _count_down(self, size: int, finish: Coroutine[Any, Any, Done]) -> Done:
         try:
-            work = task()
-            is_small = size <= self.SMALL_BYTES
-            reached = None
-            if is_small and self._is_quick:
-                reached = self._step_here(partial(work.send, None))
-            if not isinstance(reached, _Done):
-                finish = self._finish(work, reached, is_small)
-                reached = await _within(timeout_seconds, finish)
-            return cast(Answer, reached.answer)
+            return await finish
         finally:
             self._requests -= 1
             self._bytes -= size
@@ -102,61 +123,96 @@ class Desk:
     def close(self) -> None:
         self._threads.shutdown(wait=True)
 
-    @property
-    def _is_quick(self) -> bool:
-        return self._mean_seconds <= self.QUICK_SECONDS
-
     def _is_full(self, size: int) -> bool:
         return self._requests >= self.MOST_REQUESTS or (
             self._bytes + size > self.MOST_BYTES and self._requests > 0
         )
 
-    async def _finish(self, work: Work[Any], reached: Later | None, is_small: bool) -> _Done:
+    def _is_for_here(self, size: int) -> bool:
+        if self._takes_at_most(self.VERY_QUICK_SECONDS, size):
+            return True
+        is_alone = not self._requests and not self._crowd.is_there
+        return is_alone and self._takes_at_most(self.QUICK_SECONDS, size)
+
+    def _takes_at_most(self, seconds: float, size: int) -> bool:
+        return size <= self.SMALL_BYTES and self._mean_seconds[size.bit_length()] <= seconds
+
+    async def _finish(self, work: Work[Any], reached: Later | None, size: int) -> Done:
         """Go on with the work to its end."""
         step: Callable[[], Later] = partial(work.send, None)
         while True:
+            is_for_here = False  # else it would be done
             if reached is not None:
                 step = await _answer_of(reached, work)
-            if is_small and self._is_quick:
-                found = self._step_here(step)
+                is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
+            if is_for_here:
+                found = self._step_here(step, size)
             else:
-                found = await self._on_thread(work, self._step_there if is_small else _step, step)
-            if isinstance(found, _Done):
+                found = await self._on_thread(work, step, size)
+            if isinstance(found, Done):
                 return found
             reached = found
 
     async def _on_thread(
-        self,
-        work: Work[Any],
-        go: Callable[[Callable[[], Later]], Later | _Done],
-        step: Callable[[], Later],
-    ) -> Later | _Done:
-        running = self._threads.submit(go, step)
+        self, work: Work[Any], step: Callable[[], Later], size: int
+    ) -> Later | Done:
+        running = self._threads.submit(self._step_there, step, size)
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             running.add_done_callback(lambda _: work.close())
             raise
 
-    def _step_here(self, step: Callable[[], Later]) -> Later | _Done:
+    def _step_here(self, step: Callable[[], Later], size: int) -> Later | Done:
         """In the event loop. What counts is how long nobody else gets on."""
         started = time.perf_counter()
         try:
             return _step(step)
         finally:
-            self._note(time.perf_counter() - started)
+            self._note(time.perf_counter() - started, size)
 
-    def _step_there(self, step: Callable[[], Later]) -> Later | _Done:
+    def _step_there(self, step: Callable[[], Later], size: int) -> Later | Done:
         """On a thread, where time that passes is other threads' too."""
         started = time.thread_time()
         try:
             return _step(step)
         finally:
-            self._note(time.thread_time() - started)
+            self._note(time.thread_time() - started, size)
 
-    def _note(self, seconds: float) -> None:
+    def _note(self, seconds: float, size: int) -> None:
         """A single slow one is the machine's doing and decides nothing."""
-        self._mean_seconds += 0.1 * (min(seconds, 4 * self.QUICK_SECONDS) - self._mean_seconds)
+        if size <= self.SMALL_BYTES:
+            mean = self._mean_seconds[size.bit_length()]
+            mean += 0.1 * (min(seconds, 4 * self.QUICK_SECONDS) - mean)
+            self._mean_seconds[size.bit_length()] = mean
+
+
+class Crowd:
+    """Whether several requests come in one turn of the event loop, as a rule.
+
+    While requests are answered one after the other, nothing else tells that others wait: they are in
+    the sockets.
+    """
+
+    SEVERAL = 1.5
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._mean = 1.0
+
+    def add(self) -> None:
+        """A request is here; in the event loop."""
+        if not self._now:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._now += 1
+
+    @property
+    def is_there(self) -> bool:
+        return self._mean > self.SEVERAL
+
+    def _end_turn(self) -> None:
+        self._mean += 0.1 * (self._now - self._mean)
+        self._now = 0
 
 
 def finish_now(work: Work[Answer]) -> Answer:
@@ -166,7 +222,7 @@ def finish_now(work: Work[Answer]) -> Answer:
         StatusError: the work's own.
     """
     step: Callable[[], Later] = partial(work.send, None)
-    while not isinstance(reached := _step(step), _Done):
+    while not isinstance(reached := _step(step), Done):
         try:
             step = partial(work.send, reached.now())
         except StatusError as error:
@@ -174,12 +230,12 @@ def finish_now(work: Work[Answer]) -> Answer:
     return cast(Answer, reached.answer)
 
 
-def _step(step: Callable[[], Later]) -> Later | _Done:
+def _step(step: Callable[[], Later]) -> Later | Done:
     """Work up to where it needs an answer that comes later, or to its end."""
     try:
         return step()
     except StopIteration as done:
-        return _Done(done.value)
+        return Done(done.value)
 
 
 async def _answer_of(later: Later, work: Work[Any]) -> Callable[[], Later]:
@@ -194,7 +250,7 @@ async def _answer_of(later: Later, work: Work[Any]) -> Callable[[], Later]:
     return partial(work.send, found)
 
 
-async def _within(timeout_seconds: float | None, waiting: Awaitable[Answer]) -> Answer:
+async def _within(timeout_seconds: float | None, waiting: Awaitable[Done]) -> Done:
     """The words are those of TensorFlow's ``direct_session.cc``."""
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -19,9 +19,11 @@ from serving.tfserving.embedded.listening import bind_grpc, bracketed, listen
 from serving.tfserving.embedded.metrics import Metrics
 from serving.tfserving.embedded.options.flags import Flags
 from serving.tfserving.embedded.options.monitoring import read_metrics_path
+from serving.tfserving.embedded.options.platforms import read_platforms
 from serving.tfserving.embedded.options.tls import read_server_credentials
 from serving.tfserving.embedded.requests.predict import Desk
 from serving.tfserving.embedded.rest.front import RestFront
+from serving.tfserving.embedded.rest.protocol import make_protocol
 from serving.tfserving.embedded.rpc.front import make_grpc_server
 from serving.tfserving.embedded.server_core import ServerCore
 from serving.tfserving.embedded.versions.loading import counting_loader
@@ -73,7 +75,9 @@ def run(flags: Flags) -> None:
     """
     metrics_path = read_metrics_path(flags.monitoring_config_file)
     models, metrics = Models(), Metrics()
-    core = ServerCore(flags, models, counting_loader(flags, metrics))
+    platforms = read_platforms(flags)
+    load = counting_loader(flags, platforms, metrics)
+    core = ServerCore(flags, models, load, platforms)
     try:
         core.start()
         _spare_the_collector()
@@ -130,7 +134,8 @@ async def _grpc_front(parts: Parts) -> AsyncIterator[grpc.aio.Server]:
         flags,
         parts.core,
     )
-    addresses = bind_grpc(server, flags, read_server_credentials(flags.ssl_config_file))
+    credentials = read_server_credentials(flags.ssl_config_file, flags.use_alts_credentials)
+    addresses = bind_grpc(server, flags, credentials)
     await server.start()
     log.info("gRPC at %s", " and ".join(addresses))
     try:
@@ -145,7 +150,8 @@ async def _rest_front(parts: Parts) -> AsyncIterator[None]:
     server = HttpServer(
         uvicorn.Config(
             RestFront(parts.models, parts.desk, parts.metrics, parts.metrics_path, flags),
-            http="httptools",
+            http=make_protocol(),
+            proxy_headers=False,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -24,6 +24,7 @@ from serving.tfserving.embedded.options.configuration import (
     read_setups,
 )
 from serving.tfserving.embedded.options.flags import Flags
+from serving.tfserving.embedded.options.platforms import Platforms
 from serving.tfserving.embedded.status import StatusError, not_found
 from serving.tfserving.embedded.versions.folders import Folders
 from serving.tfserving.embedded.versions.manager import Load, Retries, VersionManager
@@ -43,10 +44,14 @@ class ServerCore:
         flags: the command line.
         models: told of everything that can be asked.
         load: makes a version's folder answer.
+        platforms: those that models may ask for; told which model is for which.
     """
 
-    def __init__(self, flags: Flags, models: Models, load: Load) -> None:
+    def __init__(
+        self, flags: Flags, models: Models, load: Load, platforms: Platforms | None = None
+    ) -> None:
         self._flags = flags
+        self._platforms = platforms or Platforms()
         self._models = models
         retries = Retries(flags.max_num_load_retries, flags.load_retry_seconds)
         self._manager = VersionManager(models, load, retries, flags.num_unload_threads)
@@ -106,7 +111,8 @@ class ServerCore:
                     "ModelServer does not yet support custom model config.",
                 )
             self._take(config)
-            setups = read_setups(config)
+            setups = read_setups(config, self._platforms.settings.keys())
+            self._platforms.route(setups)
             after, before = self._models.last_event, self._folders.names
             self._folders.update(setups)
             return after, self._folders.names - before

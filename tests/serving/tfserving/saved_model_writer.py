@@ -137,7 +137,12 @@ def odd_signatures() -> dict[str, Any]:
     both = {"number": number, "word": word}
     optional = signature("predict", both, {"number": tf.identity(number)})
     optional.defaults["word"].CopyFrom(tf.make_tensor_proto("?"))
+    nowhere = signature("predict", {"x": number}, {"y": number})
+    nowhere.outputs["y"].name = "nowhere:0"
     return {
+        "handed_through": signature("predict", both, {"a": word, "b": number * 2, "c": number}),
+        "untouched": signature("predict", both, {"a": word, "c": number}),
+        "nowhere": nowhere,
         "pair": signature(
             "predict", both, {"number": tf.identity(number), "word": tf.identity(word)}
         ),

@@ -6,6 +6,7 @@ What is refused, and in which words, is ``batching_session.cc``'s and ``batching
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -28,12 +29,14 @@ class Request:
     Attributes:
         inputs: its tensors, with equally many rows each.
         answer: the outputs, in the event loop.
+        since: when it came, on the monotonic clock.
         parts: the outputs of each slice, as soon as they are there.
         missing: slices without outputs yet.
     """
 
     inputs: Tensors
     answer: asyncio.Future[dict[str, np.ndarray]]
+    since: float = field(default_factory=time.monotonic)
     parts: list[Tensors | None] = field(default_factory=list)
     missing: int = 0
 
@@ -166,6 +169,9 @@ def _filled_up(arrays: list[np.ndarray]) -> list[np.ndarray]:
     if any(array.ndim != arrays[0].ndim for array in arrays) or arrays[0].ndim > _MOST_DIMENSIONS:
         raise invalid("Only tensors with rank from 1 to 6 can be padded.")
     largest = tuple(max(sizes) for sizes in zip(*(array.shape for array in arrays), strict=True))
+    if any(not array.size and array.shape[1:] != largest[1:] for array in arrays):
+        # Before any is filled: the sizes beside a size of 0 may be beyond all memory.
+        raise invalid("Got empty tensor in batch of non-empty tensors.")
     return [_fill_up(array, largest[1:]) for array in arrays]
 
 
@@ -173,8 +179,6 @@ def _fill_up(array: np.ndarray, largest: tuple[int, ...]) -> np.ndarray:
     """With its own first element."""
     if array.shape[1:] == largest:
         return array
-    if not array.size:
-        raise invalid("Got empty tensor in batch of non-empty tensors.")
     larger = np.full((len(array), *largest), array.flat[0], array.dtype)
     larger[tuple(slice(size) for size in array.shape)] = array
     return larger

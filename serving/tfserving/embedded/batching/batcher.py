@@ -24,6 +24,7 @@ from serving.tfserving.embedded.batching.batch import Tensors, count_rows, join
 from serving.tfserving.embedded.batching.queue import Queue
 from serving.tfserving.embedded.batching.scheduler import Scheduler
 from serving.tfserving.embedded.desk import Later
+from serving.tfserving.embedded.metrics import BatchingMetrics
 from serving.tfserving.embedded.options.batching_parameters import BatchingParameters
 
 if TYPE_CHECKING:
@@ -44,10 +45,18 @@ class Batcher:
         run: answers tensors that fit a signature.
         parameters: how batches are formed.
         scheduler: runs them.
+        metrics: counts them.
     """
 
-    def __init__(self, run: Run, parameters: BatchingParameters, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        run: Run,
+        parameters: BatchingParameters,
+        scheduler: Scheduler,
+        metrics: BatchingMetrics | None = None,
+    ) -> None:
         self.parameters = parameters
+        self.metrics = metrics or BatchingMetrics()
         self.scheduler = scheduler
         self._run = run
         self._queues: dict[tuple[str, frozenset[str]], Queue] = {}
@@ -68,6 +77,7 @@ class Batcher:
             StatusError: the request does not fit in a batch, or too many wait, or the batch failed.
         """
         rows = count_rows(inputs)
+        self.metrics.count_request(rows, len(inputs))
         answer: dict[str, np.ndarray] = await Later(
             partial(self._submit, signature, inputs, rows, frozenset(wanted)),
             partial(self._answer_alone, signature, inputs, rows, frozenset(wanted)),
@@ -105,5 +115,5 @@ class Batcher:
         parts: list[Tensors] = []
         for start, stop in queue.cuts(rows):
             part = {name: array[start:stop] for name, array in inputs.items()}
-            parts += queue.answer([part], stop - start)
+            parts += queue.answer([part], stop - start, [0.0])
         return join(parts)

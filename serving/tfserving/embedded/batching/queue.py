@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,9 @@ class Batch:
         """On a thread."""
         started = time.monotonic()
         try:
-            self.outcome = self.queue.answer([each.inputs for each in self.slices], self.size)
+            waits = [started - each.request.since for each in self.slices]
+            inputs = [each.inputs for each in self.slices]
+            self.outcome = self.queue.answer(inputs, self.size, waits)
         except Exception as error:  # whatever it is, it belongs to these requests
             if not isinstance(error, StatusError):
                 log.exception("a batch failed in a way that is not known")
@@ -140,15 +142,27 @@ class Queue:
         seconds = min(batch.seconds, 4 * QUICK_SECONDS)  # a single slow one decides nothing
         self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
 
-    def answer(self, slices: list[Tensors], rows: int) -> list[dict[str, np.ndarray]]:
+    def answer(
+        self, slices: list[Tensors], rows: int, waits_seconds: Sequence[float]
+    ) -> list[dict[str, np.ndarray]]:
         """Run a batch; the outputs of each slice. On any thread.
+
+        Args:
+            slices: tensors by name.
+            rows: of all together.
+            waits_seconds: how long each slice waited, to be counted.
 
         Raises:
             StatusError: the batch cannot be put together or taken apart, or TensorFlow refuses it.
         """
+        metrics = self.owner.metrics
+        metrics.count_start(waits_seconds, rows, self._parameters.padded(rows))
         inputs = merge(slices, rows, self._parameters)
         padded = len(next(iter(inputs.values())))
-        outputs = self._run(inputs)
+        try:
+            outputs = self._run(inputs)
+        finally:
+            metrics.count_run()
         sizes = [len(next(iter(each.values()))) for each in slices]
         return split(outputs, self._wanted, sizes, padded)
 

@@ -34,6 +34,10 @@ Tried on TensorFlow 2.21, 48 kinds with tensors of ten shapes each: all convolut
 did. The other names are here because the same library computes them.
 """
 
+MAX_STRING_RANK = 32
+"""TensorFlow 2.21 goes over numpy's texts with an iterator that numpy 2 gives up to this rank, and does not
+look whether there is one: beyond it the process ends."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -168,6 +172,11 @@ class Signature:
                 raise invalid(
                     f'Input "{name}" has shape {_spell(array.shape)} but the signature expects '
                     f"{_spell(port.shape or ())}"
+                )
+            if array.ndim > MAX_STRING_RANK and array.dtype.hasobject:
+                raise invalid(
+                    f'Input "{name}" has rank {array.ndim}; at most {MAX_STRING_RANK} is possible '
+                    "for strings"
                 )
 
     def check_output_filter(self, names: Iterable[str]) -> None:

@@ -58,6 +58,7 @@ with _quietly():
 
 __all__ = [
     "CallableOptions",
+    "ConfigProto",
     "OpError",
     "SavedModel",
     "Session",
@@ -69,15 +70,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How many threads a session may use; 0 leaves it to TensorFlow.
+    """How many threads a session may use, 0 leaves it to TensorFlow; and what else is set.
 
     Attributes:
         intra_op_threads: within one operation.
         inter_op_threads: operations at a time.
+        config: a ``ConfigProto`` as bytes, in which these numbers do not count.
     """
 
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    config: bytes = b""
 
 
 class Session:
@@ -115,12 +118,11 @@ def open_session(graph_def: Any, options: SessionOptions) -> Session:
     graph = Graph()
     with graph.as_default():
         import_graph_def(graph_def, name="")
-    config = ConfigProto(
-        intra_op_parallelism_threads=options.intra_op_threads,
-        inter_op_parallelism_threads=options.inter_op_threads,
-        allow_soft_placement=True,
-        device_count={"GPU": 0},  # a server for processors; and no complaints of missing drivers
-    )
+    config = ConfigProto.FromString(options.config)
+    config.intra_op_parallelism_threads = options.intra_op_threads
+    config.inter_op_parallelism_threads = options.inter_op_threads
+    config.allow_soft_placement = True
+    config.device_count["GPU"] = 0  # a server for processors; no complaints of missing drivers
     return Session(graph, config)
 
 

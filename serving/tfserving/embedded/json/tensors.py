@@ -1,12 +1,9 @@
-"""The bodies of ``:predict`` requests and answers.
+"""The bodies of ``:predict`` requests.
 
 Rules, wording and the order of checks follow TF Serving's ``util/json_tensor.cc`` and its
 description in https://www.tensorflow.org/tfx/serving/api_rest. Values are read whole, by numpy,
 where all of them are as they should be; only where they are not, element by element, which finds
 the words for what is wrong.
-
-Answers hold the same numbers as TF Serving's, in fewer bytes: no line breaks, and the shortest
-decimals that read back as the same number where TF Serving has nine or seventeen digits.
 """
 
 from __future__ import annotations
@@ -25,8 +22,10 @@ from serving.tfserving.embedded.json.elements import (
     read_text,
 )
 from serving.tfserving.embedded.json.excerpt import excerpt
-from serving.tfserving.embedded.json.text import as_text, parse_json
+from serving.tfserving.embedded.json.reader import as_text
+from serving.tfserving.embedded.json.text import parse_json
 from serving.tfserving.embedded.status import StatusError, invalid
+from serving.tfserving.tensor_proto import MAX_RANK
 
 SIGNATURE_KEY = "signature_name"
 
@@ -174,6 +173,10 @@ class _Rows:
             if name not in self._signature.inputs:
                 raise invalid(f"JSON object: does not have named input: {name}")
             array = read_by_element(value, self._signature.inputs[name])
+            if array.ndim == MAX_RANK:  # and one more for the rows
+                raise invalid(
+                    f'Input "{name}" has rank {array.ndim + 1}; at most {MAX_RANK} is possible'
+                )
             rows = self._found.setdefault(name, [])
             rows.append(array)
             _check_alike(rows[0], array)
@@ -256,7 +259,7 @@ def _flatten(values: list[Any], is_exact: bool = False) -> tuple[list[int], list
             matter where texts are refused later on.
 
     Raises:
-        ValueError: lists beside other values, or of different sizes.
+        ValueError: lists beside other values, of different sizes, or too deep for numpy.
         TypeError: likewise.
     """
     shape, level = [len(values)], values
@@ -266,6 +269,8 @@ def _flatten(values: list[Any], is_exact: bool = False) -> tuple[list[int], list
             raise ValueError
         shape += sizes
         level = list(chain.from_iterable(level))
+    if len(shape) > MAX_RANK:
+        raise ValueError
     return shape, level
 
 

@@ -20,7 +20,7 @@ PER_MODEL_FILE = "batching_params.pbtxt"
 """In a version's folder, with ``--enable_per_model_batching_parameters``."""
 
 _UNSIGNED = 2**64
-_FIELDS = (
+FIELDS = (
     ("max_batch_size", 1, "Int64Value"),
     ("batch_timeout_micros", 2, "Int64Value"),
     ("max_enqueued_batches", 3, "Int64Value"),
@@ -111,9 +111,9 @@ def read_batching_parameters(path: str | Path) -> BatchingParameters:
     """
     if not path:
         return BatchingParameters(thread_pool_name="model_server_batch_threads")
-    message = make_message("BatchingParameters", _FIELDS)
+    message = make_message("BatchingParameters", FIELDS)
     read_text_file(path, message)
-    return _from_message(message)
+    return read_batching_message(message)
 
 
 def parameters_for(
@@ -135,9 +135,10 @@ def parameters_for(
     return read_batching_parameters(path) if path.is_file() else None
 
 
-def _from_message(message: Any) -> BatchingParameters:
+def read_batching_message(message: Any) -> BatchingParameters:
+    """What a ``BatchingParameters`` message says."""
     given: dict[str, Any] = {}
-    for name, _, kind in _FIELDS:
+    for name, _, kind in FIELDS:
         if kind.endswith("Value") and message.HasField(name):
             given[name] = getattr(message, name).value
     given["allowed_batch_sizes"] = tuple(message.allowed_batch_sizes)

@@ -6,7 +6,7 @@ What is refused, in which order and with which words: TF Serving's ``model_serve
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from serving.tfserving.messages import ModelServerConfig
 log = logging.getLogger(__name__)
 
 PLATFORM = "tensorflow"
-"""The only one that TF Serving's own binary knows."""
+"""The only one that TF Serving's own binary knows without ``--platform_config_file``."""
 
 MODEL_CONFIG_LIST = "model_config_list"
 _TENSORFLOW = 1  # ModelType.TENSORFLOW
@@ -36,12 +36,14 @@ class ModelSetup:
         base_path: the folder with a folder per version.
         policy: which of them.
         labels: names for versions.
+        platform: how its versions are loaded.
     """
 
     name: str
     base_path: str
     policy: VersionPolicy = LATEST
     labels: Mapping[str, int] = field(default_factory=dict)
+    platform: str = PLATFORM
 
 
 def initial_config(flags: Flags) -> Any:
@@ -94,15 +96,19 @@ def check_transition(old: Any, new: Any) -> None:
         _check_platforms_stay(old.model_config_list.config, new.model_config_list.config)
 
 
-def read_setups(config: Any) -> list[ModelSetup]:
+def read_setups(config: Any, platforms: Collection[str] = (PLATFORM,)) -> list[ModelSetup]:
     """How each model of a configuration is to be served.
+
+    Args:
+        config: the ``ModelServerConfig``.
+        platforms: those that are known.
 
     Raises:
         StatusError: INVALID_ARGUMENT, a platform that is not known.
     """
     for each in config.model_config_list.config:
         platform = _platform(each)
-        if platform != PLATFORM:
+        if platform not in platforms:
             raise invalid(f"Model {each.name} requests unsupported platform {platform}")
         if each.HasField("logging_config"):
             _say_ignored(each.name, "logging_config")
@@ -111,7 +117,8 @@ def read_setups(config: Any) -> list[ModelSetup]:
 
 def _read_setup(config: Any) -> ModelSetup:
     policy = _read_policy(config.model_version_policy)
-    return ModelSetup(config.name, config.base_path, policy, dict(config.version_labels))
+    labels = dict(config.version_labels)
+    return ModelSetup(config.name, config.base_path, policy, labels, _platform(config))
 
 
 def _read_policy(policy: Any) -> VersionPolicy:

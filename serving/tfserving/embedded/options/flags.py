@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TypeVar
 
-from serving.tfserving.embedded import LABEL
 from serving.tfserving.embedded.status import invalid
 
 Value = str | int | bool | float
@@ -153,9 +152,7 @@ WITHOUT_MEANING: Mapping[str, str] = {
     "flush_filesystem_caches": "the operating system looks after its cache",
     "per_process_gpu_memory_fraction": "no GPU is used",
     "remove_unused_fields_from_bundle_metagraph": "nothing that is not used is kept",
-    "prefer_tflite_model": "TensorFlow's own model is served, as it is where there is no other",
-    "num_tflite_pools": "TensorFlow Lite is not used",
-    "num_tflite_interpreters_per_pool": "TensorFlow Lite is not used",
+    "num_tflite_interpreters_per_pool": "a request for TensorFlow Lite is worked on as a whole",
     "xla_cpu_compilation_enabled": "graphs run as they are",
     "xla_gpu_compilation_enabled": "no GPU is used",
     "enable_profiler": "there is no profiler service",
@@ -164,14 +161,6 @@ WITHOUT_MEANING: Mapping[str, str] = {
     "skip_initialize_tpu": "no TPU is used",
 }
 """Taken, and said once in the log when given; and why."""
-
-NOT_YET = {
-    "platform_config_file",
-    "tensorflow_session_config_file",
-    "use_alts_credentials",
-}
-"""Would change what is served and are not built: refused, for a server that quietly ignored them
-would answer wrongly. Whoever builds one takes it off this list."""
 
 
 def check_flags(flags: Flags) -> None:
@@ -191,7 +180,8 @@ def check_flags(flags: Flags) -> None:
         raise invalid(
             "Both server_options.model_base_path and server_options.model_config_file are empty!"
         )
-    _check_threads(flags)
+    if not flags.platform_config_file:
+        _check_threads(flags)
     _check_our_own(flags)
 
 
@@ -212,9 +202,6 @@ def _check_threads(flags: Flags) -> None:
 
 
 def _check_our_own(flags: Flags) -> None:
-    for name in sorted(NOT_YET):
-        if getattr(flags, name) != FLAGS[name].default:
-            raise invalid(f"--{name} is not supported yet by the {LABEL} server")
     if flags.file_system_poll_wait_seconds < 0:
         raise invalid(
             "--file_system_poll_wait_seconds must not be negative: TF Serving would wait for ever for "

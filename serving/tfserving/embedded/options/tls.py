@@ -1,4 +1,4 @@
-"""Encryption of gRPC: the file of ``--ssl_config_file``.
+"""Encryption of gRPC: the file of ``--ssl_config_file``, or Google's ALTS.
 
 As ``BuildServerCredentials`` in ``model_servers/server.cc``. REST is never encrypted there, and is not
 here.
@@ -6,10 +6,14 @@ here.
 
 from __future__ import annotations
 
+import logging
+
 import grpc
 
 from serving.tfserving.embedded.options.config_files import make_message, read_text_file
 from serving.tfserving.embedded.status import invalid
+
+log = logging.getLogger(__name__)
 
 _FIELDS = (
     ("server_key", 1, "string"),
@@ -19,17 +23,22 @@ _FIELDS = (
 )
 
 
-def read_server_credentials(path: str) -> grpc.ServerCredentials | None:
+def read_server_credentials(path: str, use_alts: bool = False) -> grpc.ServerCredentials | None:
     """What gRPC's port is opened with; None where it is not encrypted.
 
     Args:
         path: text of an ``SSLConfig`` (``config/ssl_config.proto``): key and certificates as PEM text,
             and whether a client must show a certificate that ``custom_ca`` has signed; empty for none.
+        use_alts: whether gRPC asks its Application Layer Transport Security instead, which is there
+            only on Google's own machines; elsewhere the port cannot be opened with them.
 
     Raises:
         StatusError: the file cannot be read, or is no such text; or clients are to be verified, but
             not by whom.
     """
+    if use_alts:
+        log.info("Using ALTS credentials, which have a meaning only on Google Cloud")
+        return grpc.alts_server_credentials()
     if not path:
         return None
     config = make_message("SSLConfig", _FIELDS)

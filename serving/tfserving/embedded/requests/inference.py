@@ -68,13 +68,15 @@ class Inference:
     """Answers such requests.
 
     Args:
-        metrics: counts how long the session took.
+        metrics: counts how long the session took, except for MultiInference, of which the examples are
+            counted, as there.
         checks_method: whether the method names of signatures count
             (``--enable_signature_method_name_check``).
     """
 
     def __init__(self, metrics: Metrics, checks_method: bool) -> None:
         self._metrics = metrics
+        self._not_counted = Metrics()
         self._checks_method = checks_method
 
     async def classify(self, servable: Servable, request: Any) -> Any:
@@ -105,8 +107,12 @@ class Inference:
         tasks = self._check_tasks(servable, request.tasks)
         examples = example_tensor(request.input)
         response = MultiInferenceResponse()
-        for task, (kind, signature, wanted) in zip(request.tasks, tasks, strict=True):
-            outputs = await self._run(kind, servable, signature, wanted, examples)
+        answers = [
+            await self._run(kind, servable, signature, wanted, examples, self._not_counted)
+            for kind, signature, wanted in tasks
+        ]
+        self._metrics.count_examples(request.tasks[0].model_spec.name, len(examples))
+        for task, (kind, signature, _), outputs in zip(request.tasks, tasks, answers, strict=True):
             result = response.results.add()
             getattr(result, kind.result).CopyFrom(kind.make_result(outputs, len(examples)))
             fill_model_spec(result.model_spec, task.model_spec.name, servable, signature)
@@ -119,7 +125,7 @@ class Inference:
             raise invalid(f"No signature was found with the name: {name}")
         wanted = kind.check(signature, servable.definitions[name], self._checks_method)
         examples = example_tensor(request.input)
-        outputs = await self._run(kind, servable, signature, wanted, examples)
+        outputs = await self._run(kind, servable, signature, wanted, examples, self._metrics)
         response.result.CopyFrom(kind.make_result(outputs, len(examples)))
         fill_model_spec(response.model_spec, request.model_spec.name, servable, signature)
         return response
@@ -131,9 +137,10 @@ class Inference:
         signature: Signature,
         wanted: list[str],
         examples: np.ndarray,
+        metrics: Metrics,
     ) -> dict[str, np.ndarray]:
         inputs = {kind.inputs: examples}
-        return await predict(servable, signature, inputs, self._metrics, wanted, kind.api)
+        return await predict(servable, signature, inputs, metrics, wanted, kind.api)
 
     def _check_tasks(
         self, servable: Servable, tasks: Any

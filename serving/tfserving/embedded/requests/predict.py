@@ -69,12 +69,17 @@ async def predict(
     return {name: outputs[name] for name in wanted} if wanted else outputs
 
 
-async def answer_predict(servable: Servable, request: Any) -> None:
+async def answer_predict(servable: Servable, request: Any, metrics: Metrics) -> None:
     """Answer a PredictRequest for whom nobody waits, whatever model it names: for warming up.
+
+    Args:
+        servable: the version that answers.
+        request: as it was recorded.
+        metrics: counts how long the session took.
 
     Raises:
         StatusError: as ``predict``; or a tensor cannot be read.
     """
     signature = find_signature(servable, request.model_spec.signature_name)
     inputs = read_protos(signature, request.inputs)
-    await predict(servable, signature, inputs, Metrics(), request.output_filter)
+    await predict(servable, signature, inputs, metrics, request.output_filter)

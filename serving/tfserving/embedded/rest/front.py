@@ -9,34 +9,25 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from grpc import StatusCode
 
-from serving.tfserving.embedded.desk import Desk
-from serving.tfserving.embedded.graph.saved_model import Servable
-from serving.tfserving.embedded.graph.signature import DEFAULT_SIGNATURE, Signature
+from serving.tfserving.embedded.desk import Desk, Done
 from serving.tfserving.embedded.json.answers import (
-    write_classes,
     write_error,
-    write_outputs,
-    write_regressions,
 )
-from serving.tfserving.embedded.json.examples import read_examples
 from serving.tfserving.embedded.json.metadata import write_metadata, write_status
-from serving.tfserving.embedded.json.tensors import Body, parse_body, read_inputs
 from serving.tfserving.embedded.metrics import Metrics
 from serving.tfserving.embedded.options.flags import Flags
-from serving.tfserving.embedded.requests.inference import Inference
 from serving.tfserving.embedded.requests.metadata import model_status
-from serving.tfserving.embedded.requests.predict import predict
 from serving.tfserving.embedded.rest.body import BodyTooLarge, Receive, read_body, unpack
 from serving.tfserving.embedded.rest.path import Target, find_target
+from serving.tfserving.embedded.rest.verbs import Verbs
 from serving.tfserving.embedded.status import StatusError, http_status, invalid
-from serving.tfserving.embedded.versions.models import Address, Models
-from serving.tfserving.messages import ClassificationRequest, RegressionRequest
+from serving.tfserving.embedded.versions.models import Models
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +52,18 @@ _HANDLED = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"}
 _ORIGIN = re.compile(rb"https?://")
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """What is sent back.
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back; the length is said by whoever sends it."""
 
-    Attributes:
-        code: how it ended.
-        body: JSON, or nothing.
-    """
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """How a request of the API ended, and JSON or nothing."""
 
     code: StatusCode
     body: bytes
@@ -99,87 +94,108 @@ class RestFront:
         self._metrics_path = metrics_path
         self._flags = flags
         self._timeout_seconds = _timeout_seconds(flags)
-        self._inference = Inference(metrics, flags.enable_signature_method_name_check)
+        self._verbs = Verbs(models, metrics, flags.enable_signature_method_name_check).by_name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        path = _whole_path(scope)
         try:
-            await self._route(scope, receive, send)
+            body = await read_body(receive) if is_api(path) else b""
         except BodyTooLarge:
-            await _send_page(send, 413, "Request Entity Too Large")
+            await _send(send, _page(413, "Request Entity Too Large"))
+            return
+        reply = self.begin(scope["method"], path, scope["headers"], body)
+        await _send(send, reply if isinstance(reply, Reply) else await reply)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], _whole_path(scope)
+    def begin(
+        self, method: str, path: str, headers: Headers, body: bytes
+    ) -> Reply | Coroutine[Any, Any, Reply]:
+        """Answer a request as far as that can be done at once.
+
+        Args:
+            method: in capitals.
+            path: as it came, percent signs and query included.
+            headers: names in small letters.
+            body: all of it.
+
+        Returns:
+            the answer, or what has to be awaited for it. Neither this nor that raises anything.
+        """
         if method not in _HANDLED:
-            await _send_page(send, 501, "Not Implemented")
-        elif path.partition("?")[0] == self._metrics_path:
-            await self._show_metrics(path, send)
-        elif path[:4].lower() == "/v1/":
-            await self._answer_api(scope, path, receive, send)
-        else:
-            await _send_page(send, 404, "Not Found")
+            return _page(501, "Not Implemented")
+        if path.partition("?")[0] == self._metrics_path:
+            return self._show_metrics(path)
+        if is_api(path):
+            return self._begin_api(method, path, headers, body)
+        return _page(404, "Not Found")
 
-    async def _show_metrics(self, path: str, send: Send) -> None:
+    def _show_metrics(self, path: str) -> Reply:
         wanted = self._metrics_path
         if path != wanted:
             words = f"Unexpected path: {path}. Should be {wanted}"
-            await _send(send, 400, [_TEXT], words.encode())
-        else:
-            await _send(send, 200, [_TEXT], self._metrics.page())
+            return Reply(400, [_TEXT], words.encode())
+        return Reply(200, [_TEXT], self._metrics.page())
 
-    async def _answer_api(self, scope: Scope, path: str, receive: Receive, send: Send) -> None:
+    def _begin_api(
+        self, method: str, path: str, headers: Headers, body: bytes
+    ) -> Reply | Coroutine[Any, Any, Reply]:
         """The labels of the metrics are those of ``http_server.cc``."""
         started = time.perf_counter()
-        method = scope["method"]
-        body = await read_body(receive)
-        target = None if method == "OPTIONS" else find_target(method, path)
         if method == "OPTIONS":
-            headers, answer = [_UNSAID], _preflight(_header(scope, b"origin"))
-        else:
-            headers = [_JSON]
-            packed = b"gzip" in _header(scope, b"content-encoding")
-            answer = await self._answer(method, path, target, body, packed)
-        self._count(target, answer.code, time.perf_counter() - started)
-        headers = headers + _CORS if self._flags.rest_api_enable_cors_support else headers
-        await _send(send, http_status(answer.code), headers, answer.body)
+            answer = _preflight(_header(headers, b"origin"))
+            return self._counted(None, answer, started, _UNSAID)
+        target = find_target(method, path)
+        packed = b"gzip" in _header(headers, b"content-encoding")
+        try:
+            reached = self._dispatch(method, path, target, body, packed)
+        except Exception as error:  # nothing that is thrown gets further
+            reached = _failed(error)
+        if isinstance(reached, _Answer):
+            return self._counted(target, reached, started)
+        return self._finish(target, reached, started)
 
-    def _count(self, target: Target | None, code: StatusCode, seconds: float) -> None:
+    async def _finish(
+        self, target: Target | None, reached: Coroutine[Any, Any, Done], started: float
+    ) -> Reply:
+        try:
+            answer = _Answer(StatusCode.OK, (await reached).answer)
+        except Exception as error:
+            answer = _failed(error)
+        return self._counted(target, answer, started)
+
+    def _counted(
+        self,
+        target: Target | None,
+        answer: _Answer,
+        started: float,
+        kind: tuple[bytes, bytes] = _JSON,
+    ) -> Reply:
         name, api = (target.address.name, target.what) if target else ("", "")
-        if code is StatusCode.OK:
+        if answer.code is StatusCode.OK:
             api = api if api != "metadata" else ""
-            self._metrics.request_latency.add((name, api, "REST"), seconds)
-        self._metrics.request_count.add((name, code.name))
+            self._metrics.request_latency.add((name, api, "REST"), time.perf_counter() - started)
+        self._metrics.request_count.add((name, answer.code.name))
+        headers = [kind, *_CORS] if self._flags.rest_api_enable_cors_support else [kind]
+        return Reply(http_status(answer.code), headers, answer.body)
 
-    async def _answer(
+    def _dispatch(
         self, method: str, path: str, target: Target | None, body: bytes, packed: bool
-    ) -> _Answer:
-        """Nothing that is thrown gets further."""
+    ) -> _Answer | Coroutine[Any, Any, Done]:
         if target is not None and target.wrong_version:
             return _Answer(StatusCode.INVALID_ARGUMENT, b"")  # there, too, without a word
-        try:
-            return _Answer(StatusCode.OK, await self._dispatch(method, path, target, body, packed))
-        except StatusError as error:
-            return _Answer(error.code, write_error(error.message))
-        except Exception as error:
-            log.exception("a REST request failed")
-            return _Answer(StatusCode.INTERNAL, write_error(f"{type(error).__name__}: {error}"))
-
-    async def _dispatch(
-        self, method: str, path: str, target: Target | None, body: bytes, packed: bool
-    ) -> bytes:
         if method == "GET" and target is not None:
-            return self._look_up(target)
-        verbs = {"predict": self._predict, "classify": self._classify, "regress": self._regress}
-        if target is None or target.what not in verbs:
+            return _Answer(StatusCode.OK, self._look_up(target))
+        if target is None or target.what not in self._verbs:
             raise invalid(f"Malformed request: {method} {path}")
-        verb, address = verbs[target.what], target.address
+        verb, address = self._verbs[target.what], target.address
         size = max(len(body), self._desk.SMALL_BYTES + 1) if packed else len(body)
 
         async def work() -> bytes:
-            return await verb(address, parse_body(unpack(body) if packed else body))
+            return await verb(address, unpack(body) if packed else body)
 
-        return await self._desk.work(work, size, self._timeout_seconds)
+        reached = self._desk.begin(work, size, self._timeout_seconds)
+        return _Answer(StatusCode.OK, reached.answer) if isinstance(reached, Done) else reached
 
     def _look_up(self, target: Target) -> bytes:
         if not target.address.name:
@@ -188,31 +204,6 @@ class RestFront:
             return write_status(model_status(self._models.states(target.address)))
         with self._models.use(target.address) as servable:
             return write_metadata(servable)
-
-    async def _predict(self, address: Address, body: Body) -> bytes:
-        with self._models.use(address) as servable:
-            signature = _find_signature(servable, body.signature_name)
-            form, inputs = read_inputs(body, signature)
-            if self._flags.enable_signature_method_name_check:
-                signature.check_method()
-            outputs = await predict(servable, signature, inputs, self._metrics)
-        return write_outputs(outputs, signature.outputs, form)
-
-    async def _classify(self, address: Address, body: Body) -> bytes:
-        request = ClassificationRequest(input=read_examples(body))
-        request.model_spec.name = address.name
-        request.model_spec.signature_name = body.signature_name
-        with self._models.use(address) as servable:
-            response = await self._inference.classify(servable, request)
-        return write_classes(response.result)
-
-    async def _regress(self, address: Address, body: Body) -> bytes:
-        request = RegressionRequest(input=read_examples(body))
-        request.model_spec.name = address.name
-        request.model_spec.signature_name = body.signature_name
-        with self._models.use(address) as servable:
-            response = await self._inference.regress(servable, request)
-        return write_regressions(response.result)
 
 
 def _preflight(origin: bytes) -> _Answer:
@@ -227,6 +218,11 @@ def _timeout_seconds(flags: Flags) -> float | None:
     return milliseconds / 1000 if milliseconds > 0 else None
 
 
+def is_api(path: str) -> bool:
+    """Whether TF Serving's interface is asked, and not a page beside it."""
+    return path[:4].lower() == "/v1/"
+
+
 def _whole_path(scope: Scope) -> str:
     """As it came, percent signs and query included."""
     path = scope["raw_path"].decode("latin-1")
@@ -234,29 +230,31 @@ def _whole_path(scope: Scope) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _header(scope: Scope, name: bytes) -> bytes:
+def _header(headers: Headers, wanted: bytes) -> bytes:
     """The first header of that name, empty where there is none."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
 
 
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+def _failed(error: Exception) -> _Answer:
+    if isinstance(error, StatusError):
+        return _Answer(error.code, write_error(error.message))
+    log.error("a REST request failed", exc_info=error)
+    return _Answer(StatusCode.INTERNAL, write_error(f"{type(error).__name__}: {error}"))
 
 
-async def _send_page(send: Send, status: int, reason: str) -> None:
+async def _send(send: Send, reply: Reply) -> None:
+    headers = [*reply.headers, (b"content-length", str(len(reply.body)).encode())]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _page(status: int, reason: str) -> Reply:
     """libevent's ``evhttp_send_error``: what nobody here answers."""
     page = (
         f"<HTML><HEAD>\n<TITLE>{status} {reason}</TITLE>\n</HEAD><BODY>\n"
         f"<H1>{reason}</H1>\n</BODY></HTML>\n"
     )
-    await _send(send, status, [_HTML, _CLOSE], page.encode())
-
-
-def _find_signature(servable: Servable, name: str) -> Signature:
-    """As ``predict.find_signature``, with the words and code that TF Serving's REST front has."""
-    wanted = name or DEFAULT_SIGNATURE
-    if wanted not in servable.signatures:
-        raise invalid(f'Serving signature name: "{wanted}" not found in signature def')
-    return servable.signatures[wanted]
+    return Reply(status, [_HTML, _CLOSE], page.encode())

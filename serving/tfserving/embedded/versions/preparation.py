@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from serving.tfserving.embedded.batching.batcher import Batcher, Scheduler
 from serving.tfserving.embedded.graph.saved_model import Servable
 from serving.tfserving.embedded.metrics import Metrics
-from serving.tfserving.embedded.options.batching_parameters import (
-    parameters_for,
-    read_batching_parameters,
-)
-from serving.tfserving.embedded.options.flags import Flags
+from serving.tfserving.embedded.options.batching_parameters import parameters_for
+from serving.tfserving.embedded.options.platforms import BundleSettings
 from serving.tfserving.embedded.requests.inference import Inference
 from serving.tfserving.embedded.requests.predict import answer_predict
 from serving.tfserving.embedded.versions.warmup import Answer, warm_up
@@ -24,22 +22,26 @@ from serving.tfserving.embedded.versions.warmup import Answer, warm_up
 Prepare = Callable[[Servable, Path], Servable]
 
 
-def make_preparation(flags: Flags) -> Prepare:
+def make_preparation(settings: BundleSettings, metrics: Metrics, checks_method: bool) -> Prepare:
     """A function of a version and its folder, for all models: they share the threads for batches.
 
+    Args:
+        settings: of the models' platform.
+        metrics: counts batches, and what recorded requests take.
+        checks_method: whether the method names of signatures count.
+
     Raises:
-        StatusError: the parameters for batches cannot be used. The function raises it where those in
-            a version's folder cannot be used, or its recorded requests cannot be answered; then the
-            version is closed.
+        StatusError: the function raises it where the parameters for batches in a version's folder
+            cannot be used, or its recorded requests cannot be answered; then the version is closed.
     """
-    batch = _make_batching(flags)
-    kinds = _kinds(flags)
+    batch = _make_batching(settings, metrics)
+    kinds = _kinds(metrics, checks_method)
 
     def prepare(servable: Servable, folder: Path) -> Servable:
         try:
             prepared = batch(servable, folder)
-            if flags.enable_model_warmup:
-                warm_up(prepared, folder, flags.num_request_iterations_for_warmup, kinds)
+            if settings.warmup_iterations is not None:
+                warm_up(prepared, folder, settings.warmup_iterations, kinds, metrics)
         except BaseException:
             servable.close()
             raise
@@ -48,28 +50,28 @@ def make_preparation(flags: Flags) -> Prepare:
     return prepare
 
 
-def _make_batching(flags: Flags) -> Prepare:
-    if not flags.enable_batching:
+def _make_batching(settings: BundleSettings, metrics: Metrics) -> Prepare:
+    common = settings.batching
+    if common is None:
         return lambda servable, _: servable
-    common = read_batching_parameters(flags.batching_parameters_file)
-    common.check_threads()
     scheduler = Scheduler(common.num_batch_threads, common.thread_pool_name)
 
     def batch(servable: Servable, folder: Path) -> Servable:
-        parameters = parameters_for(folder, common, flags.enable_per_model_batching_parameters)
+        parameters = parameters_for(folder, common, settings.batching_per_model)
         if parameters is None:
             return servable
         parameters.check_queue()
-        return replace(servable, batcher=Batcher(servable.run, parameters, scheduler))
+        batcher = Batcher(servable.run, parameters, scheduler, metrics.batching)
+        return replace(servable, batcher=batcher)
 
     return batch
 
 
-def _kinds(flags: Flags) -> Mapping[str, Answer]:
+def _kinds(metrics: Metrics, checks_method: bool) -> Mapping[str, Answer]:
     """What answers a recorded request, by the field of ``PredictionLog`` that holds it."""
-    inference = Inference(Metrics(), flags.enable_signature_method_name_check)
+    inference = Inference(metrics, checks_method)
     return {
-        "predict_log": answer_predict,
+        "predict_log": partial(answer_predict, metrics=metrics),
         "classify_log": inference.classify,
         "regress_log": inference.regress,
         "multi_inference_log": inference.infer,

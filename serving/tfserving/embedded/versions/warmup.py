@@ -19,6 +19,7 @@ from grpc import StatusCode
 from serving.tfserving.embedded.desk import Work, finish_now
 from serving.tfserving.embedded.graph.saved_model import Servable
 from serving.tfserving.embedded.graph.tensorflow_session import OpError, read_records
+from serving.tfserving.embedded.metrics import Metrics
 from serving.tfserving.embedded.status import StatusError, invalid
 from serving.tfserving.messages import PredictionLog
 
@@ -31,14 +32,22 @@ Answer = Callable[[Servable, Any], Work[Any]]
 """Starts the work on a request of one kind."""
 
 
-def warm_up(servable: Servable, folder: Path, iterations: int, kinds: Mapping[str, Answer]) -> None:
+def warm_up(
+    servable: Servable,
+    folder: Path,
+    iterations: int,
+    kinds: Mapping[str, Answer],
+    metrics: Metrics,
+) -> None:
     """Answer the requests in a version's folder.
 
     Args:
         servable: the version.
         folder: its folder.
-        iterations: how often each request is answered; 0 for once.
+        iterations: how often each request is answered.
         kinds: how a request is answered, by the field of ``PredictionLog`` that holds it.
+        metrics: counts records and the time they took, if the file could be read or broke off; not
+            where a request failed, as there.
 
     Raises:
         StatusError: a record cannot be read, or its request cannot be answered.
@@ -49,33 +58,31 @@ def warm_up(servable: Servable, folder: Path, iterations: int, kinds: Mapping[st
         return
     log.info("Starting to read warmup data for model at %s", path)
     started = time.perf_counter()
+    count, broken = 0, None
     try:
-        count = _answer_records(servable, path, iterations or 1, kinds)
+        for count, record in enumerate(read_records(path), 1):
+            _answer_record(servable, _parse(record, path), iterations, kinds)
+            _check_count(count, path)
     except OpError as error:
-        raise _unreadable(error) from error
+        broken = error
+    seconds = time.perf_counter() - started
+    labels = str(folder), "OK" if broken is None else str(_as_status(broken))
+    metrics.warmup_latency.add(labels, seconds)
+    metrics.warmup_records.add(labels, count)
+    if broken is not None:
+        raise _unreadable(broken)
     log.info(
         "Finished reading warmup data for model at %s. Number of warmup records read: %d. "
         "Elapsed time (microseconds): %d.",
         path,
         count,
-        (time.perf_counter() - started) * 1e6,
+        seconds * 1e6,
     )
 
 
-def _answer_records(
-    servable: Servable, path: Path, iterations: int, kinds: Mapping[str, Answer]
-) -> int:
-    count = 0
-    for record in read_records(path):
-        logged = _parse(record, path)
-        for _ in range(iterations):
-            _answer_one(servable, logged, kinds)
-        count += 1
-        if count > MOST_RECORDS:
-            raise invalid(
-                f"Number of warmup records exceeds the maximum ({MOST_RECORDS}) at {path}"
-            )
-    return count
+def _check_count(count: int, path: Path) -> None:
+    if count > MOST_RECORDS:
+        raise invalid(f"Number of warmup records exceeds the maximum ({MOST_RECORDS}) at {path}")
 
 
 def _parse(record: bytes, path: Path) -> Any:
@@ -88,17 +95,25 @@ def _parse(record: bytes, path: Path) -> Any:
     return logged
 
 
-def _answer_one(servable: Servable, logged: Any, kinds: Mapping[str, Answer]) -> None:
+def _answer_record(
+    servable: Servable, logged: Any, iterations: int, kinds: Mapping[str, Answer]
+) -> None:
     kind = logged.WhichOneof("log_type")
-    if kind is None:
+    if kind is None or not iterations:
         return
     if kind not in kinds:
         number = PredictionLog.DESCRIPTOR.fields_by_name[kind].number
         raise StatusError(StatusCode.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")
-    finish_now(kinds[kind](servable, getattr(logged, kind).request))
+    for _ in range(iterations):
+        finish_now(kinds[kind](servable, getattr(logged, kind).request))
+
+
+def _as_status(error: OpError) -> StatusError:
+    return StatusError.numbered(error.error_code, error.message)
 
 
 def _unreadable(error: OpError) -> StatusError:
-    lost = error.error_code == StatusCode.DATA_LOSS.value[0]
-    hint = ". Please verify your warmup data is in TFRecord format." if lost else ""
-    return StatusError.numbered(error.error_code, f"{error.message}{hint}")
+    status = _as_status(error)
+    if status.code is StatusCode.DATA_LOSS:
+        status.message += ". Please verify your warmup data is in TFRecord format."
+    return status

@@ -519,6 +519,19 @@ def test_two_models_that_cannot_be_loaded_are_both_named(
     )
 
 
+def test_alts_cannot_be_had_outside_google_s_cloud(
+    embedded_spec: Callable[..., ServerSpec], tmp_path: Path, store: Store
+) -> None:
+    """gRPC itself says so, there as here."""
+    path = tmp_path / "models.config"
+    path.write_text(listed(store.put("digits", 1)))
+    flags = (f"--model_config_file={path}", "--use_alts_credentials")
+    done = refusal(embedded_spec, tmp_path, *flags)
+    words = "INVALID_ARGUMENT: Failed to BuildAndStart gRPC server"
+    assert done.stdout == f"Failed to start server. Error: {words}\n"
+    assert "Using ALTS credentials" in done.stderr
+
+
 def test_a_relative_base_path_is_refused(
     embedded_spec: Callable[..., ServerSpec], tmp_path: Path
 ) -> None:

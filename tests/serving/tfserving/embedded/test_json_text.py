@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.tfserving.embedded.json.excerpt import excerpt
-from serving.tfserving.embedded.json.text import _Reader, parse_json
+from serving.tfserving.embedded.json.reader import Reader
+from serving.tfserving.embedded.json.text import parse_json
 from serving.tfserving.embedded.status import StatusError
 
 LEAVES = (
@@ -32,7 +33,7 @@ VALUES = st.recursive(
 @given(VALUES, st.booleans(), st.sampled_from([None, 1]))
 def test_it_reads_what_a_fast_parser_reads(value: Any, escapes: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=escapes, indent=indent).encode(errors="surrogatepass")
-    assert _Reader(text).read() == orjson.loads(text)
+    assert Reader(text).read() == orjson.loads(text)
 
 
 @settings(max_examples=300, deadline=None)
@@ -51,7 +52,7 @@ def test_a_changed_text_is_read_or_refused_with_its_place(value: Any, data: st.D
                 0 <= int(error.message.rpartition(" ")[2]) <= len(text)
             )
     else:
-        assert _Reader(bytes(text)).read() == expected
+        assert Reader(bytes(text)).read() == expected
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,46 @@ def test_what_only_tf_serving_takes() -> None:
     assert parse_json(b'["\xed\xa0\x80", 1, NaN]')[0] == "\udced\udca0\udc80"
     for text in (b"[-9223372036854775809, 1]", b"[-9223372036854775809, NaN]"):
         assert parse_json(text)[0] == -(2.0**63)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": 1, "b": 0, "a": 2}', {"a": 1, "b": 0}),
+        ('{"a": 1, "a" : 2}', {"a": 1}),
+        ('{"a": "1:2", "a": 2}', {"a": "1:2"}),
+        ('{"a": [{"x": 1, "x": 2}, {"x": 3}]}', {"a": [{"x": 1}, {"x": 3}]}),
+        ('{"a": [{"x": {"b64": "1", "b64": "2"}}]}', {"a": [{"x": {"b64": "1"}}]}),
+        ('{"a": [[{"b64": ": ", "b64": ""}]], "b": " :"}', {"a": [[{"b64": ": "}]], "b": " :"}),
+        ('{"a": {"x": [1], "x": [2]}, "a": 3}', {"a": {"x": [1]}}),
+        ('{"a": NaN, "a": 1}', {"a": math.nan}),
+        ('{"a": 1, "a": 2} and what follows', {"a": 1}),
+        ('[{"a": 1, "a": 2}]', [{"a": 1}]),
+    ],
+)
+def test_of_two_members_of_one_name_the_first_counts(text: str, found: Any) -> None:
+    read = parse_json(text.encode())
+    assert repr(read) == repr(found)
+    assert list(read) == list(found)
+
+
+@settings(max_examples=500, deadline=None)
+@given(VALUES, st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", " : ")]))
+def test_what_has_each_name_once_is_what_a_fast_parser_reads(
+    value: Any, indent: int | None, separators: tuple[str, str]
+) -> None:
+    """Whatever it holds of colons, quotation marks and lists in objects in lists."""
+    text = json.dumps(value, indent=indent, separators=separators)
+    assert parse_json(text.encode()) == orjson.loads(text)
+
+
+def test_a_name_twice_below_a_thousand_lists() -> None:
+    """Deeper than Python's own parser goes, though not than the fast one."""
+    text = b"[" * 1000 + b'{"a": 1, "a": 2}' + b"]" * 1000
+    value = parse_json(text)
+    while isinstance(value, list):
+        value = value[0]
+    assert value == {"a": 1}
 
 
 def test_no_depth_is_too_much() -> None:

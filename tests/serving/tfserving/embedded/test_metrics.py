@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
@@ -19,6 +21,11 @@ from serving.process import ProcessServer
 from serving.server import ServerSpec
 from serving.tfserving.client import GrpcClient, RestClient
 from serving.tfserving.embedded.metrics import LATENCY_LIMITS, Counter, Histogram
+from serving.tfserving.messages import (
+    MultiInferenceRequest,
+    PredictionServiceStub,
+    RegressionRequest,
+)
 from serving.tfserving.repository import publish
 
 MODEL = "digits"
@@ -139,6 +146,143 @@ def test_requests_over_both_protocols_are_counted(
         assert found[sample("serving:request_latency_sum", **labels)] > 10 * number
     runtime = {"model_name": MODEL, "API": "Predict", "runtime": "TF1"}
     assert found[sample("serving:runtime_latency_count", **runtime)] == 5
+
+
+def test_without_labels_nothing_stands_before_the_limit() -> None:
+    histogram = Histogram("/tensorflow/sizes", (), (1, 2, 4))
+    histogram.count((), 1, 3.5, 4)
+    assert list(histogram.lines()) == [
+        "# TYPE :tensorflow:sizes histogram",
+        ':tensorflow:sizes_bucket{le="1"} 0',
+        ':tensorflow:sizes_bucket{le="2"} 1',
+        ':tensorflow:sizes_bucket{le="4"} 2',
+        ':tensorflow:sizes_bucket{le="+Inf"} 3',
+        ":tensorflow:sizes_sum{} 8.500",
+        ":tensorflow:sizes_count{} 3",
+    ]
+
+
+@pytest.mark.servers
+def test_batches_and_recorded_requests_are_counted(
+    mirror: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> None:
+    """Two recorded requests of a row each, then one of two rows that is filled up to four."""
+    version = publish(mirror / "saved_model", tmp_path / "repository", 1)
+    (version / "assets.extra").mkdir()
+    shutil.copy(mirror / "warmup" / "good", version / "assets.extra/tf_serving_warmup_requests")
+    (tmp_path / "monitoring").write_text(CONFIG)
+    (tmp_path / "batching").write_text(
+        "max_batch_size { value: 4 } allowed_batch_sizes: [1, 4] batch_timeout_micros { value: 9 }"
+    )
+    spec = embedded_spec("mirror", tmp_path / "repository", tmp_path / "work")
+    files = (
+        f"--monitoring_config_file={tmp_path / 'monitoring'}",
+        f"--batching_parameters_file={tmp_path / 'batching'}",
+    )
+    server = ProcessServer(replace(spec, command=(*spec.command, "--enable_batching", *files)))
+    server.start()
+    try:
+        server.wait_ready(60)
+        url = f"{spec.url('rest')}/v1/models/mirror:predict"
+        pair = {"signature_name": "pair", "inputs": {"a": [1, 2], "b": [3, 4]}}
+        assert httpx.post(url, json=pair, trust_env=False).status_code == 200
+        wrong = {"inputs": [[-1]]}
+        assert httpx.post(url, json=wrong, trust_env=False).status_code == 400
+        found = read(get(server, PAGE).text)
+    finally:
+        server.stop()
+    name = "serving:batching_session:"
+    assert found[sample(f"{name}wrapped_run_count")] == 4
+    # The two inputs of one signature count as two, as there.
+    assert found[sample(f"{name}input_batch_size_count")] == 5
+    assert found[sample(f"{name}input_batch_size_sum")] == 1 + 1 + 2 + 2 + 1
+    assert found[sample(f"{name}processed_batch_size_sum")] == 1 + 1 + 4 + 1
+    assert found[sample(f"{name}padding_size_sum", execution_batch_size="4")] == 2
+    assert found[sample(f"{name}padding_size_count", execution_batch_size="1")] == 3
+    waits = {"thread_pool_name": ""}
+    assert found[sample(f"{name}queuing_latency_count", **waits)] == 4
+    assert found[sample(f"{name}queuing_latency_bucket", **waits, le="120")] >= 2
+    warmup = {"model_path": str(version), "status": "OK"}
+    assert found[sample("serving:model_warmup_records_read", **warmup)] == 3
+    assert found[sample("serving:model_warmup_latency_count", **warmup)] == 1
+    runtime = {"model_name": "mirror", "API": "Predict", "runtime": "TF1"}
+    assert found[sample("serving:runtime_latency_count", **runtime)] == 2 + 1
+
+
+@pytest.mark.servers
+def test_records_that_break_off_are_counted_with_their_error(
+    mirror: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> None:
+    publish(mirror / "saved_model", tmp_path / "repository", 1)
+    (tmp_path / "monitoring").write_text(CONFIG)
+    spec = embedded_spec("mirror", tmp_path / "repository", tmp_path / "work")
+    extra = (f"--monitoring_config_file={tmp_path / 'monitoring'}", "--max_num_load_retries=0")
+    server = ProcessServer(replace(spec, command=(*spec.command, *extra)))
+    server.start()
+    try:
+        server.wait_ready(60)
+        broken = tmp_path / "broken"
+        shutil.copytree(mirror / "saved_model", broken)
+        (broken / "assets.extra").mkdir()
+        records = (mirror / "warmup" / "good").read_bytes()
+        (broken / "assets.extra" / "tf_serving_warmup_requests").write_bytes(records[:-3])
+        path = str(publish(broken, tmp_path / "repository", 2))
+        counted: dict[str, float] = {}
+        end = time.monotonic() + 60
+        while not counted and time.monotonic() < end:
+            counted = {
+                dict(labels)["status"]: value
+                for (name, labels), value in read(get(server, PAGE).text).items()
+                if name == ":tensorflow:serving:model_warmup_records_read"
+                and dict(labels)["model_path"] == path
+            }
+    finally:
+        server.stop()
+    [(status, number)] = counted.items()
+    assert status.startswith("DATA_LOSS: truncated record at")
+    assert number == 2
+
+
+@pytest.mark.servers
+def test_examples_are_counted_where_several_signatures_see_them(
+    examples_model: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> None:
+    """Only those of MultiInference, which has no latency of its own; both are so there."""
+    publish(examples_model, tmp_path / "repository", 1)
+    (tmp_path / "monitoring").write_text(CONFIG)
+    spec = embedded_spec("half", tmp_path / "repository", tmp_path / "work")
+    flag = f"--monitoring_config_file={tmp_path / 'monitoring'}"
+    server = ProcessServer(replace(spec, command=(*spec.command, flag)))
+    server.start()
+    try:
+        server.wait_ready(60)
+        with grpc.insecure_channel(spec.address("grpc")) as channel:
+            stub = PredictionServiceStub(channel)
+            several = MultiInferenceRequest()
+            for kind in ("regress", "classify"):
+                task = several.tasks.add(method_name=f"tensorflow/serving/{kind}")
+                task.model_spec.name = "half"
+                task.model_spec.signature_name = f"{kind}_x_to_y"
+            for x in (1.0, 2.0, 3.0):
+                example = several.input.example_list.examples.add()
+                example.features.feature["x"].float_list.value.append(x)
+            assert len(stub.MultiInference(several, timeout=30).results) == 2
+            one = RegressionRequest(input=several.input)
+            one.model_spec.CopyFrom(several.tasks[0].model_spec)
+            stub.Regress(one, timeout=30)
+        found = read(get(server, PAGE).text)
+    finally:
+        server.stop()
+    assert found[sample("serving:request_example_count", model="half")] == 3
+    assert found[sample("serving:request_example_counts_count", model="half")] == 1
+    assert found[sample("serving:request_example_counts_bucket", model="half", le="2")] == 0
+    assert found[sample("serving:request_example_counts_bucket", model="half", le="4")] == 1
+    runtimes = {
+        dict(labels)["API"]: value
+        for (name, labels), value in found.items()
+        if name == ":tensorflow:serving:runtime_latency_count"
+    }
+    assert runtimes == {"Regress": 1}
 
 
 @pytest.mark.servers

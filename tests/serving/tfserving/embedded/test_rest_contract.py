@@ -19,6 +19,7 @@ from serving.process import ProcessServer
 pytestmark = pytest.mark.servers
 
 MODEL = "/v1/models/half"
+ANSWER = b'{\n    "predictions": [3.0\n    ]\n}'
 Json = dict[str, Any]
 
 
@@ -96,6 +97,19 @@ class TestPredict:
         body = {"signature_name": f"same_{kind}", "inputs": value}
         assert ask(http, "predict", body) == {"outputs": value}
 
+    def test_an_output_that_is_an_input_too(self, http: httpx.Client) -> None:
+        """TensorFlow's session does not fetch what it is fed."""
+        inputs = {"number": [1.5], "word": ["a"]}
+        body: Json = {"signature_name": "handed_through", "inputs": inputs}
+        answer = {"a": ["a"], "b": [3.0], "c": [1.5]}
+        assert ask(http, "predict", body) == {"outputs": answer}
+        body["signature_name"] = "untouched"
+        assert ask(http, "predict", body) == {"outputs": {"a": ["a"], "c": [1.5]}}
+
+    def test_a_signature_of_what_is_not_there_leaves_the_others(self, http: httpx.Client) -> None:
+        body: Json = {"signature_name": "nowhere", "inputs": [1.0]}
+        assert "nowhere:0" in error_of(http, "predict", body)
+
     def test_text_that_is_no_text(self, http: httpx.Client) -> None:
         body = b'{"signature_name": "words_bytes", "inputs": ["\xff", NaN]}'
         words = "JSON Value:  Type: Number is not of expected type: string"
@@ -110,7 +124,8 @@ class TestPredict:
     def test_what_json_has_no_word_for(self, http: httpx.Client) -> None:
         text = '{"signature_name": "same_float32", "inputs": [NaN, Infinity, -Inf, 0.1, 1e39]}'
         answer = http.post(f"{MODEL}:predict", content=text).text
-        assert answer == '{"outputs":[NaN,Infinity,-Infinity,0.1,Infinity]}'
+        assert json.loads(answer)["outputs"][1:] == [math.inf, -math.inf, 0.1, math.inf]
+        assert "\n        NaN,\n        Infinity,\n        -Infinity,\n" in answer
         assert math.isnan(json.loads(answer)["outputs"][0])
 
     def test_short_integers_lose_their_upper_bits(self, http: httpx.Client) -> None:
@@ -326,6 +341,23 @@ class TestPaths:
             "unknown_rank": False,
         }
 
+    def test_both_are_laid_out_as_protobuf_prints_them(self, http: httpx.Client) -> None:
+        assert http.get(MODEL).text == (
+            '{\n "model_version_status": [\n  {\n   "version": "123",\n   "state": "AVAILABLE",\n'
+            '   "status": {\n    "error_code": "OK",\n    "error_message": ""\n   }\n  }\n ]\n}\n'
+        )
+        text = http.get(f"{MODEL}/metadata").text
+        assert text.startswith(
+            '{\n"model_spec":{\n "name": "half",\n "version": "123",\n "signature_name": ""\n}\n'
+            ',\n"metadata": {"signature_def": {\n "signature_def": {\n  "'
+        )
+        assert text.endswith("\n  }\n }\n}\n}\n}\n")
+        port = (
+            '    "x": {\n     "name": "x:0",\n     "dtype": "DT_FLOAT",\n     "tensor_shape": {\n'
+            '      "dim": [\n       {\n        "size": "-1",\n        "name": ""\n       },\n'
+        )
+        assert port in text
+
     def test_metadata_in_capitals_is_the_status(self, http: httpx.Client) -> None:
         assert "model_version_status" in http.get(f"{MODEL}/METADATA").json()
 
@@ -398,14 +430,57 @@ class TestTransport:
             for _ in range(3):
                 connection.sendall(raw("HTTP/1.1", b'{"instances": [2.0]}'))
                 status, headers, body = receive(connection)
-                assert (status, body) == ("HTTP/1.1 200 OK", b'{"predictions":[3.0]}')
+                assert (status, body) == ("HTTP/1.1 200 OK", ANSWER)
                 assert headers.get("connection") != "close"
                 assert "server" not in headers
+
+    def test_pipelined_requests_are_answered_in_order(self, half_server: ProcessServer) -> None:
+        """Quick ones, slow ones and ones of another kind of body, sent before any is answered."""
+        large = list(range(20_000))
+        chunked = (
+            f"POST {MODEL}:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            + b'8\r\n{"instan\r\n%x\r\nces": [6.0]}\r\n0\r\n\r\n' % len('ces": [6.0]}')
+        )
+        with connect(half_server) as connection:
+            connection.sendall(
+                raw("HTTP/1.1", b'{"instances": [2.0]}')
+                + raw("HTTP/1.1", json.dumps({"instances": large}).encode())
+                + raw("HTTP/1.1", b'{"instances": [4.0]}')
+                + chunked
+                + raw("HTTP/1.1", b'{"instances": ["four"]}')
+                + raw("HTTP/1.1", b'{"instances": [8.0]}', "Connection: close\r\n")
+            )
+            with connection.makefile("rb") as stream:
+                answers = [read_answer(stream) for _ in range(6)]
+                assert stream.read() == b""
+        bodies = [json.loads(body) for _, _, body in answers]
+        assert bodies[0] == {"predictions": [3.0]}
+        assert bodies[1] == {"predictions": [number / 2 + 2 for number in large]}
+        assert bodies[2:4] == [{"predictions": [4.0]}, {"predictions": [5.0]}]
+        assert "error" in bodies[4]
+        assert bodies[5] == {"predictions": [6.0]}
+        assert [status.split()[1] for status, _, _ in answers] == ["200"] * 4 + ["400", "200"]
+
+    def test_a_body_that_comes_byte_by_byte(self, half_server: ProcessServer) -> None:
+        with connect(half_server) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in raw("HTTP/1.1", b'{"instances": [2.0]}'):
+                connection.sendall(bytes([byte]))
+            assert receive(connection)[2] == ANSWER
+
+    def test_a_client_that_goes_before_its_answer_holds_up_nobody(
+        self, half_server: ProcessServer, http: httpx.Client
+    ) -> None:
+        body = json.dumps({"instances": list(range(20_000))}).encode()
+        for _ in range(20):
+            with connect(half_server) as connection:
+                connection.sendall(raw("HTTP/1.1", body) * 2)
+        assert ask(http, "predict", {"instances": [2.0]}) == {"predictions": [3.0]}
 
     def test_http_1_0(self, half_server: ProcessServer) -> None:
         with connect(half_server) as connection:
             connection.sendall(raw("HTTP/1.0", b'{"instances": [2.0]}'))
-            assert receive(connection)[2] == b'{"predictions":[3.0]}'
+            assert receive(connection)[2] == ANSWER
             assert connection.recv(1) == b""
 
     def test_a_client_that_waits_to_be_asked_for_the_body(self, half_server: ProcessServer) -> None:
@@ -415,7 +490,7 @@ class TestTransport:
             connection.sendall(head + b"\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n")
             connection.sendall(body)
-            assert receive(connection)[2] == b'{"predictions":[3.0]}'
+            assert receive(connection)[2] == ANSWER
 
     def test_many_connections_with_good_and_bad_requests(self, half_server: ProcessServer) -> None:
         def talk(number: int) -> None:
@@ -443,12 +518,18 @@ def raw(version: str, body: bytes, header: str = "") -> bytes:
 
 def receive(connection: socket.socket) -> tuple[str, dict[str, str], bytes]:
     """Status line, headers and body of one answer."""
-    got = b""
-    while b"\r\n\r\n" not in got:
-        got += connection.recv(4096)
-    head, _, body = got.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    with connection.makefile("rb", buffering=0) as stream:
+        return read_answer(stream)
+
+
+def read_answer(stream: Any) -> tuple[str, dict[str, str], bytes]:
+    """The same from a file that keeps what comes after it."""
+    status = stream.readline().decode().rstrip("\r\n")
+    headers = {}
+    while line := stream.readline().decode().rstrip("\r\n"):
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = value
+    body = b""
     while len(body) < int(headers["content-length"]):
-        body += connection.recv(4096)
+        body += stream.read(int(headers["content-length"]) - len(body))
     return status, headers, body

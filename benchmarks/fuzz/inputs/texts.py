@@ -1,0 +1,55 @@
+"""What the parsers of requests are given without a server: JSON, paths, gzip, TensorProtos."""
+
+from __future__ import annotations
+
+import gzip
+from random import Random
+
+from hypothesis import strategies as st
+
+from benchmarks.fuzz.inputs import http, json_bodies, messages
+from benchmarks.fuzz.inputs.input import Input, Inputs
+from benchmarks.fuzz.inputs.mutation import mutate
+from benchmarks.fuzz.inputs.served import HALF, IDENTITIES
+from benchmarks.fuzz.inputs.tensors import tensors
+
+
+@st.composite
+def text_inputs(draw: st.DrawFn) -> list[Input]:
+    """One of them as it was meant, and the same damaged."""
+    kind = draw(st.sampled_from(["json_text", "predict_body", "examples_body", "gzip_body"]))
+    random = Random(draw(st.integers(0, 2**32)))
+    name = draw(st.sampled_from(IDENTITIES))
+    if kind == "json_text":
+        content = json_bodies.dump(draw(json_bodies.JSON))
+    elif kind == "examples_body":
+        content = draw(json_bodies.example_bodies())[1]
+    else:
+        content = draw(json_bodies.predict_bodies(HALF, f"same_{name}"))
+    if kind == "predict_body":  # its first byte chooses the signature
+        content = bytes([IDENTITIES.index(name)]) + content
+    if kind == "gzip_body":
+        content = gzip.compress(content, 1, mtime=0)
+    damaged = mutate(content, random, json_bodies.WORDS)
+    others = (mutate(each, random, json_bodies.WORDS) for each in (content, content, damaged))
+    return [Input(kind, each) for each in (content, damaged, *others)]
+
+
+@st.composite
+def proto_inputs(draw: st.DrawFn) -> list[Input]:
+    """A serialized TensorProto, and the same damaged."""
+    name = draw(st.sampled_from(IDENTITIES))
+    content = draw(tensors((name, draw(st.sampled_from([(), (2,), (0,)]))))).SerializeToString()
+    random = Random(draw(st.integers(0, 2**32)))
+    damaged = mutate(content, random, messages.WORDS)
+    return [Input("tensor_proto", each) for each in (content, damaged)]
+
+
+@st.composite
+def path_inputs(draw: st.DrawFn) -> list[Input]:
+    """The path of every URL that ``http`` makes."""
+    lines = [each.content.split(b" ", 2) for each in draw(http.URLS)]
+    return [Input("url_path", line[1]) for line in lines if len(line) == 3]
+
+
+TEXTS: Inputs = st.one_of(text_inputs(), text_inputs(), proto_inputs(), path_inputs())

@@ -1,0 +1,116 @@
+"""``:predict`` bodies of nothing but numbers for one input: read without making their lists.
+
+Most of what reading an image costs is making lists of lists of numbers and taking them apart again.
+Where a signature's one input says how long each list is, the text says itself whether it has that
+form: without its numbers it must be the same brackets and commas for each row. Then the brackets are
+blanked out and the JSON library reads one list of numbers.
+
+This is a quick way and no other rule: what it takes, ``tensors`` reads alike, and what is unusual in
+any way is left to that, with its words for mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import orjson
+
+from serving.tfserving.embedded.graph.signature import Port
+from serving.tfserving.embedded.json.tensors import Form
+
+_NAME = rb'"signature_name"[ \t\r\n]*:[ \t\r\n]*"([\w./:-]*)"[ \t\r\n]*'
+_HEAD = re.compile(
+    rb"[ \t\r\n]*\{[ \t\r\n]*(?:" + _NAME + rb',[ \t\r\n]*)?"(instances|inputs)"[ \t\r\n]*:'
+)
+_TAIL = re.compile(rb"([\]}])[ \t\r\n]*(?:,[ \t\r\n]*" + _NAME + rb")?\}[ \t\r\n]*\Z")
+_MOST_TAIL = 256
+
+_OF_NUMBERS = b"0123456789.+-eE \t\r\n"
+_SPACE = b" \t\r\n"
+_BLANKED = bytes.maketrans(b"[]{}:", b"     ")
+_GAPS = (b"[]", b"[,", b",]", b",,")
+"""Where a number is missing; one that stands elsewhere instead has no comma beside it."""
+
+_DTYPES = {"float": np.float32, "double": np.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What the beginning and the end of a body say.
+
+    Attributes:
+        form: of the request.
+        signature_name: empty where it names none.
+        values: the text in between, not looked at yet.
+    """
+
+    form: Form
+    signature_name: str
+    values: bytes
+
+
+def glance(body: bytes) -> Glance | None:
+    """Look at both ends of a body; None where they are not those of a plain request."""
+    head = _HEAD.match(body)
+    tail = _TAIL.search(body, max(len(body) - _MOST_TAIL, 0))
+    if head is None or tail is None or (head[1] is not None and tail[2] is not None):
+        return None
+    name = (head[1] or tail[2] or b"").decode("ascii")
+    return Glance(Form(head[2].decode("ascii")), name, body[head.end() : tail.end(1)])
+
+
+def read_flat(found: Glance, port: Port) -> np.ndarray | None:
+    """The numbers of a signature's only input.
+
+    Args:
+        found: of the body.
+        port: the input.
+
+    Returns:
+        float32 or float64 (N, ...) as the input declares it; None where the text has another form, or the
+        input one that is not known before.
+    """
+    dtype = _DTYPES.get(port.kind.name) if port.kind else None
+    if dtype is None or not port.shape or min(port.shape[1:], default=1) < 1:
+        return None
+    text, key = found.values, b'"' + port.name.encode() + b'"'
+    in_rows = found.form is Form.ROW
+    if text.find(key, 0, len(key) + 8) >= 0:
+        objects = text.count(b"{")
+        if text.count(key) != objects or (not in_rows and objects != 1):
+            return None
+        text = text.replace(key, b" ")
+        row = _skeleton(port.shape[1:], in_rows)
+        around = (b"[", b"]") if in_rows else (b"{:[", b"]}")
+    else:
+        row = _skeleton(port.shape[1:], False)
+        around = (b"[", b"]")
+    bare = text.translate(None, _OF_NUMBERS)
+    count = (len(bare) - len(around[0]) - len(around[1]) + 1) // (len(row) + 1)
+    if count < 1 or bare != b",".join([row] * count).join(around) or _has_gaps(text):
+        return None
+    try:
+        numbers = np.array(orjson.loads(b"[" + text.translate(_BLANKED) + b"]"))
+    except (orjson.JSONDecodeError, OverflowError):
+        return None
+    if numbers.dtype.kind not in "fiu":
+        return None
+    with np.errstate(over="ignore"):  # a double beyond float's range becomes infinity
+        return numbers.astype(dtype, copy=False).reshape(count, *port.shape[1:])
+
+
+def _has_gaps(text: bytes) -> bool:
+    dense = text.translate(None, _SPACE)
+    return any(gap in dense for gap in _GAPS)
+
+
+@lru_cache(maxsize=256)
+def _skeleton(shape: tuple[int, ...], is_object: bool) -> bytes:
+    """A row without its numbers."""
+    row = b""
+    for size in reversed(shape):
+        row = b"[" + b",".join([row] * size) + b"]"
+    return b"{:" + row + b"}" if is_object else row
