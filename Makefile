@@ -4,6 +4,7 @@ CASE    ?= digits
 VERSION ?=
 FRESH   ?=
 ROW     ?= 0
+SAMPLE  ?=
 PORT    ?= 4200
 PYTHON  ?= python3
 ARGS    ?=
@@ -14,6 +15,9 @@ unexport TWINSERVE_ARTIFACTS
 endif
 ifdef LAUNCHER
 export TWINSERVE_LAUNCHER := $(LAUNCHER)
+endif
+ifneq ($(SAMPLE),)
+export TWINSERVE_SAMPLE := $(SAMPLE)
 endif
 # pip reads PIP_FIND_LINKS and uv does not; hand it on.
 ifdef PIP_FIND_LINKS
@@ -28,7 +32,7 @@ MAKE_IT := --case $(CASE) $(if $(FRESH),--fresh) $(ARGS)
 READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
+.PHONY: help setup setup-tfx demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
 	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz
 
 help: ## List the targets
@@ -39,6 +43,7 @@ help: ## List the targets
 	@echo "  CASE=digits      the case (default digits; others: make cases)"
 	@echo "  VERSION=1        a version of it, for verify, check, measure, report and serve (default: the latest)"
 	@echo "  FRESH=1          make it anew, also what is complete and unchanged"
+	@echo "  SAMPLE=50000     so many rows of the case's data, evenly spread (default: all)"
 	@echo "  ARGS='...'       more options for demo, train and export, such as ARGS='--epochs 5'"
 	@echo "  ARTIFACTS=dir    another folder than artifacts/"
 	@echo "  LAUNCHER=auto    where servers run: docker, process, or auto (containers where engine and images are)"
@@ -56,6 +61,9 @@ $(READY): requirements/dev.txt
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/dev.txt
 	@touch $@
+
+setup-tfx: $(READY) ## Install TFX into .venv-tfx, 3 GB (stages that need it do it themselves)
+	@$(BIN)/python -m pipelines.tfx.environment
 
 demo: $(READY) ## Train, export, verify, serve, check, measure and report: the whole run
 	@$(STAGE) $(VERBOSE_FLAG) demo $(MAKE_IT)

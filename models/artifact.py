@@ -85,6 +85,7 @@ class Manifest:
         data: the data set's folder below ``data/``.
         training: the folder of each framework's training below ``training/``.
         artifacts: what can be deployed.
+        constants: sha256 of the ``constants.json`` beside the manifest; empty where the case needs none.
     """
 
     case: str
@@ -99,6 +100,7 @@ class Manifest:
     data: str
     training: dict[str, str]
     artifacts: tuple[Artifact, ...]
+    constants: str = ""
 
     def artifact(self, format_name: str) -> Artifact:
         """The artifact of that format.

@@ -1,7 +1,8 @@
 """A case: one problem, its data, its hyper-parameters, its tolerances and its two networks.
 
 A case is a folder with four files: ``case.py`` (a ``CASE``), ``data.py`` (a ``load``), ``tensorflow.py`` and
-``pytorch.py`` (a ``network`` each). ``docs/bring-your-own-model.md`` walks through one.
+``pytorch.py`` (a ``network`` each). A case that is held against a baseline has a fifth, ``baseline.py`` (a
+``score``). ``docs/bring-your-own-model.md`` walks through one.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any
 
 import models.cases
 from models.contract import Contract
-from models.dataset import Dataset
+from models.dataset import Dataset, Split
 from models.errors import CaseError, UnknownCase
+from models.formats import MAY_BE_ABSENT
 from models.parity import Tolerance
 
 FILES = ("case.py", "data.py", "tensorflow.py", "pytorch.py")
+BASELINE = "baseline.py"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Training:
         beta_2: Adam's decay of the second moment.
         epsilon: Adam's; Keras' default is 1e-7 and PyTorch's 1e-8, so it is always set.
         seed: initial weights, the order of batches, and dropout.
+        decay: whether the learning rate falls to 0, in a straight line over all steps.
     """
 
     epochs: int = 30
@@ -43,6 +47,11 @@ class Training:
     beta_2: float = 0.999
     epsilon: float = 1e-7
     seed: int = 7
+    decay: bool = False
+
+    def steps(self, rows: int) -> int:
+        """Steps of an epoch over so many rows."""
+        return -(-rows // self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,21 @@ class Tolerances:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """How good the probabilities of a two-class case must be, held against a baseline of another kind.
+
+    Attributes:
+        positive: the label whose probability is scored.
+        max_auc_loss: how far each network's ROC AUC may be below the baseline's.
+        baseline: what the baseline is, for people.
+    """
+
+    positive: str
+    max_auc_loss: float = 0.01
+    baseline: str = "baseline"
+
+
+@dataclass(frozen=True)
 class Case:
     """One problem.
 
@@ -72,19 +96,49 @@ class Case:
         name: the folder's name; also the served model's name.
         title: one line for people.
         contract: inputs and outputs.
-        min_test_accuracy: what each framework must reach on the test split, 0 to 1.
+        min_test_accuracy: what each framework must reach on the test split, 0 to 1; None where accuracy says
+            little, and ``quality`` says more.
         training: hyper-parameters.
         calibration_rows: training rows that set the ranges of the int8 file.
         tolerances: bounds of the comparisons.
+        compared_rows: rows of the test split, evenly spread, on which networks, files and servers are compared.
+        constants: whether preprocessing needs constants of the train split (see ``models.constants``); ``network``
+            is then called with them.
+        quality: what is asked of the probabilities; the case's ``baseline.py`` is held beside them.
+        absent: by format that the case does without, the reason.
+        packages: distributions that the data come from; another version of one makes everything anew.
     """
 
     name: str
     title: str
     contract: Contract
-    min_test_accuracy: float
+    min_test_accuracy: float | None
     training: Training = field(default_factory=Training)
     calibration_rows: int = 256
     tolerances: Tolerances = field(default_factory=Tolerances)
+    compared_rows: int = 1000
+    constants: bool = False
+    quality: Quality | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for form in self.absent:
+            if form not in MAY_BE_ABSENT:
+                raise CaseError(
+                    f"The case {self.name!r} cannot do without {form!r}; it may leave out "
+                    f"{', '.join(MAY_BE_ABSENT)}."
+                )
+        labels = self.contract.labels
+        if self.quality and (len(labels) != 2 or self.quality.positive not in labels):
+            raise CaseError(
+                f"The case {self.name!r} scores {self.quality.positive!r}; that needs two labels, and it "
+                f"among them, and they are {list(labels)}."
+            )
+
+    def compared(self, split: Split) -> Split:
+        """The rows of a split on which everything is compared."""
+        return split.spread(self.compared_rows)
 
     def with_training(self, changes: Mapping[str, Any]) -> Case:
         """The same case with other hyper-parameters, fields of ``Training`` by name."""
@@ -116,23 +170,25 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
         )
     _admit(folders)
     folder = case_folder(name)
-    missing = [file for file in FILES if not (folder / file).exists()]
-    if missing:
-        raise CaseError(
-            f"The case {name!r} lacks {', '.join(missing)} in {folder}.",
-            "docs/bring-your-own-model.md shows the four files of a case.",
-        )
+    _check_files(name, folder, FILES)
     case = getattr(case_module(name, "case"), "CASE", None)
     if not isinstance(case, Case) or case.name != name:
         raise CaseError(f"{folder / 'case.py'} must define CASE = Case(name={name!r}, ...).")
+    if case.quality:
+        _check_files(name, folder, (BASELINE,))
     return case
 
 
-def load_dataset(case: Case) -> Dataset:
-    """The case's data, by its own ``data.py``; always the same for the same seed."""
+def load_dataset(case: Case, sample: int | None = None) -> Dataset:
+    """The case's data, by its own ``data.py``; always the same for the same seed.
+
+    Args:
+        case: the case.
+        sample: so many rows of all splits together, evenly spread; all of them for None.
+    """
     dataset: Dataset = case_function(case.name, "data", "load")(case.training.seed)
     dataset.check(case.contract)
-    return dataset
+    return dataset if sample is None else dataset.sample(sample)
 
 
 def case_module(name: str, part: str) -> ModuleType:
@@ -172,6 +228,15 @@ def case_folder(name: str) -> Path:
         if (Path(home) / name / "case.py").exists():
             return Path(home) / name
     raise UnknownCase(f"There is no case {name!r}.")
+
+
+def _check_files(name: str, folder: Path, files: Iterable[str]) -> None:
+    missing = [file for file in files if not (folder / file).exists()]
+    if missing:
+        raise CaseError(
+            f"The case {name!r} lacks {', '.join(missing)} in {folder}.",
+            "docs/bring-your-own-model.md shows the files of a case.",
+        )
 
 
 def _admit(folders: Iterable[Path]) -> None:

@@ -32,6 +32,10 @@ class Split:
         """Some of the rows, in the order of ``index``."""
         return Split({name: rows[index] for name, rows in self.inputs.items()}, self.labels[index])
 
+    def spread(self, count: int) -> Split:
+        """So many rows, evenly spread, in their order; all of them where there are no more."""
+        return self if count >= len(self) else self.rows(spread_over(len(self), count))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -50,6 +54,17 @@ class Dataset:
             total.update(f"{name} {array.dtype.str} {array.shape}".encode())
             total.update(np.ascontiguousarray(array).tobytes())
         return total.hexdigest()
+
+    def sample(self, rows: int) -> Dataset:
+        """So many rows over all splits together, evenly spread over each, each split keeping its share."""
+        whole = sum(len(getattr(self, name)) for name in self.SPLITS)
+        splits: dict[str, Split] = {name: getattr(self, name) for name in self.SPLITS}
+        return Dataset(
+            **{
+                name: split.spread(max(1, round(rows * len(split) / whole)))
+                for name, split in splits.items()
+            }
+        )
 
     def check(self, contract: Contract) -> None:
         """Hold every split against the contract.
@@ -72,9 +87,17 @@ class Dataset:
         Raises:
             ArtifactCorrupt: the file is not such a file.
         """
-        arrays = read_arrays(path)
+        return cls(**{name: cls.read_split(path, name) for name in cls.SPLITS})
+
+    @staticmethod
+    def read_split(path: Path, name: str) -> Split:
+        """One split of what ``write`` wrote; the others are not even read.
+
+        Raises:
+            ArtifactCorrupt: the file is not such a file.
+        """
         try:
-            return cls(**{name: _split_of(name, arrays) for name in cls.SPLITS})
+            return _split_of(name, read_arrays(path, f"{name}/"))
         except KeyError as error:
             raise ArtifactCorrupt(f"{path} cannot be read as a data set: {error}.") from error
 
@@ -85,6 +108,13 @@ class Dataset:
             arrays[f"{split_name}/labels"] = split.labels
             arrays |= {f"{split_name}/inputs/{name}": rows for name, rows in split.inputs.items()}
         return arrays
+
+
+def spread_over(rows: int, count: int) -> np.ndarray:
+    """Places of so many rows, evenly spread: int64 (count,), or all of them where there are no more."""
+    if count >= rows:
+        return np.arange(rows)
+    return np.arange(count) * rows // count
 
 
 def batch_order(rows: int, batch_size: int, epoch: int, seed: int) -> list[np.ndarray]:
@@ -119,10 +149,15 @@ def _check_split(split_name: str, split: Split, contract: Contract) -> None:
         )
     for spec in contract.inputs:
         rows = split.inputs[spec.name]
-        if rows.dtype != np.dtype(spec.dtype) or rows.shape != spec.batch(len(split)):
+        if not spec.admits(rows) or rows.shape != spec.batch(len(split)):
             raise CaseError(
                 f"{spec.name} of the {split_name} split is {rows.dtype}{rows.shape}; the contract says "
                 f"{spec.dtype}{spec.batch(len(split))}."
+            )
+        if rows.dtype.kind == "f" and not spec.missing and np.isnan(rows).any():
+            raise CaseError(
+                f"{spec.name} of the {split_name} split holds NaN; the contract does not let it be missing.",
+                "Give its TensorSpec missing=True, or fill the gaps.",
             )
     if split.labels.min() < 0 or split.labels.max() >= len(contract.labels):
         raise CaseError(f"A label of the {split_name} split is not one of {list(contract.labels)}.")

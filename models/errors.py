@@ -12,6 +12,14 @@
     │   ├── ArtifactCorrupt        its digest is not the one in the manifest
     │   └── StorageError           the disk is full, or the folder cannot be written
     ├── WorkerError                a framework's process failed or was killed
+    │   └── EnvironmentMissing     TFX's own environment is not there and cannot be made
+    ├── DataError                  rows that came in cannot be used
+    │   ├── SpanError              a span of them is missing, broken or empty
+    │   ├── SchemaError            the schema cannot be read
+    │   └── DataAnomaly            they are not what the schema expects
+    ├── EvaluationError            predictions cannot be judged
+    │   ├── BaselineMissing        there is no model in service to compare with, and one was asked for
+    │   └── NotBlessed             a version may not be pushed
     ├── ParityError                two predictors cannot be compared at all
     │   ├── NameMismatch           outputs have other names
     │   ├── ShapeMismatch          outputs have other shapes
@@ -88,6 +96,38 @@ class StorageError(ArtifactError):
 
 class WorkerError(TwinServeError):
     """A framework's process failed or was killed."""
+
+
+class EnvironmentMissing(WorkerError):
+    """TFX's own environment is not there and cannot be made."""
+
+
+class DataError(TwinServeError):
+    """Rows that came in cannot be used."""
+
+
+class SpanError(DataError):
+    """A span's file is missing, is broken, or holds no rows."""
+
+
+class SchemaError(DataError):
+    """The schema cannot be read."""
+
+
+class DataAnomaly(DataError):
+    """Rows are not what the schema expects; the message names feature, expectation and finding."""
+
+
+class EvaluationError(TwinServeError):
+    """Predictions cannot be judged."""
+
+
+class BaselineMissing(EvaluationError):
+    """There is no model in service to compare with, and a comparison was asked for."""
+
+
+class NotBlessed(EvaluationError):
+    """A framework's blessing is missing or says no."""
 
 
 class ParityError(TwinServeError):

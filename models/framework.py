@@ -8,13 +8,13 @@ and signatures. Neither is imported before it is asked for, and never both in on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 from models.case import Case
+from models.constants import Constants
 from models.contract import Contract, Tensors
 from models.dataset import Dataset, Split
 from models.errors import SettingsError
@@ -28,16 +28,6 @@ MODULES = ("training", "export", "runtime")
 
 Network = Any
 """A ``keras.Model`` or a ``torch.nn.Module``; nobody but its framework looks inside."""
-
-
-class Format(StrEnum):
-    """The kinds of files that are deployed."""
-
-    SAVED_MODEL = "SavedModel"
-    TFLITE = "TFLite float32"
-    TFLITE_INT8 = "TFLite int8"
-    TORCHSCRIPT = "TorchScript"
-    MAR = "MAR"
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ EpochListener = Callable[[EpochRecord], None]
 class TrainingVerbs(Protocol):
     """``frameworks/<name>/training.py``"""
 
-    def build(self, case: Case) -> Network: ...
+    def build(self, case: Case, constants: Constants | None = None) -> Network: ...
     def weight_shapes(self, network: Network) -> Shapes: ...
     def load_weights(self, network: Network, weights: Tensors) -> None: ...
     def read_weights(self, network: Network) -> dict[str, Any]: ...
@@ -72,7 +62,12 @@ class ExportVerbs(Protocol):
     """``frameworks/<name>/export.py``"""
 
     def export(
-        self, network: Network, contract: Contract, calibration: Split, folder: Path
+        self,
+        network: Network,
+        contract: Contract,
+        calibration: Split,
+        folder: Path,
+        absent: Collection[str] = (),
     ) -> dict[str, str]: ...
 
 

@@ -2,8 +2,8 @@
 
 Every function gets a loaded framework, the request (JSON) and a ``report`` callback for progress, and returns
 JSON. Arrays cross as ``.npz`` and safetensors files, never as JSON. Every request says ``case`` (name),
-``cases_path`` (folders), ``training`` (hyper-parameters) and ``dataset`` (file); what it says beyond that stands
-with each verb.
+``cases_path`` (folders), ``training`` (hyper-parameters), ``dataset`` (file) and ``constants`` (file; empty where
+the case needs none); what it says beyond that stands with each verb.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 from models.arrays import read_arrays, write_arrays
 from models.artifact import Artifact, whole_folder
 from models.case import Case, load_case
+from models.constants import read_constants
 from models.contract import Tensors
-from models.dataset import Dataset
-from models.errors import TwinServeError
+from models.dataset import Dataset, Split, spread_over
+from models.errors import CaseError, TwinServeError
 from models.framework import EpochRecord, Framework
 from models.parity import compare
 from models.predictor import Predictor, Signature, predict_in_batches
@@ -38,20 +39,24 @@ RESULT = "result.json"
 """What the verb returned, in the folder that it made: a folder with one is complete."""
 
 REFERENCE = "reference.npz"
-"""Outputs of the trained model in memory: ``test/<output>`` and ``edge/<output>``."""
+"""Outputs of the trained model in memory: ``whole/<output>`` on the test split, ``test/<output>`` on the
+rows of it that are compared, and ``edge/<output>``."""
+
+ROWS_AT_ONCE = 8192
+"""The test split is answered in parts, so that memory does not grow with it."""
 
 
 def initialise(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
-    """Draw the shared initial weights, load them, and answer the test split before any training.
+    """Draw the shared initial weights, load them, and answer the compared rows before any training.
 
     Request: ``target`` (folder).
     """
-    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
-    network = framework.training.build(case)
+    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
+    network = _network(framework, case, request)
     weights = draw_initial(framework.training.weight_shapes(network), case.training.seed)
     framework.training.load_weights(network, weights)
     with framework.training.as_predictor(network, case.contract) as predictor:
-        outputs = predictor.predict(dataset.test.inputs)
+        outputs = predictor.predict(case.compared(test).inputs)
     with whole_folder(Path(request["target"])) as folder:
         write_weights(weights, folder / INITIAL_WEIGHTS)
         write_arrays(folder / BEFORE_TRAINING, outputs)
@@ -64,7 +69,7 @@ def train(framework: Framework, request: Request, report: Report) -> dict[str, A
     Request: ``initial`` (folder), ``target`` (folder).
     """
     case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
-    network = framework.training.build(case)
+    network = _network(framework, case, request)
     initial = read_weights_file(Path(request["initial"]) / INITIAL_WEIGHTS)
     framework.training.load_weights(network, initial)
 
@@ -76,7 +81,7 @@ def train(framework: Framework, request: Request, report: Report) -> dict[str, A
     seconds = time.perf_counter() - began
     with framework.training.as_predictor(network, case.contract) as predictor:
         reference = _answers(predictor, case, dataset)
-    test = {name: reference[f"test/{name}"] for name in case.contract.output_names}
+    test = {name: reference[f"whole/{name}"] for name in case.contract.output_names}
     predicted = case.contract.predicted_labels(test)
     history = {
         "label": framework.runtime.label(),
@@ -99,12 +104,12 @@ def export(framework: Framework, request: Request, report: Report) -> dict[str, 
     Request: ``trained`` (folder), ``target`` (folder).
     """
     case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
-    network = framework.training.build(case)
+    network = _network(framework, case, request)
     weights = read_weights_file(Path(request["trained"]) / WEIGHTS)
     framework.training.load_weights(network, weights)
     calibration = dataset.train.rows(slice(0, case.calibration_rows))
     with whole_folder(Path(request["target"])) as folder:
-        names = framework.export.export(network, case.contract, calibration, folder)
+        names = framework.export.export(network, case.contract, calibration, folder, case.absent)
         artifacts = [
             asdict(Artifact.of(framework.name, form, folder, name)) for form, name in names.items()
         ]
@@ -112,7 +117,7 @@ def export(framework: Framework, request: Request, report: Report) -> dict[str, 
 
 
 def answer(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
-    """Open exported files and answer the test split at several batch sizes, and the edge inputs.
+    """Open exported files and answer the compared rows at several batch sizes, and the edge inputs.
 
     Request: ``artifacts`` (list of ``path`` and ``format``), ``batch_sizes`` (list of int, 0 for all),
     ``target`` (folder).
@@ -121,14 +126,14 @@ def answer(framework: Framework, request: Request, report: Report) -> dict[str, 
         by format, either ``signature`` and ``answers`` (an ``.npz`` in ``target`` with ``<batch>/<output>``), or
         ``error`` with ``name`` and ``message``: a broken file is a finding, not a failure of this process.
     """
-    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
     found: dict[str, Any] = {}
     with whole_folder(Path(request["target"])) as folder:
         for number, artifact in enumerate(request["artifacts"]):
             report({"artifact": artifact["format"]})
             file = f"{number}.npz"
             try:
-                signature, arrays = _ask(framework, case, dataset, artifact, request["batch_sizes"])
+                signature, arrays = _ask(framework, case, test, artifact, request["batch_sizes"])
                 write_arrays(folder / file, arrays)
                 found[artifact["format"]] = {"signature": asdict(signature), "answers": file}
             except Exception as error:  # whatever a framework makes of a broken file
@@ -142,24 +147,23 @@ def transplant(framework: Framework, request: Request, report: Report) -> dict[s
     Request: ``trained`` (the other framework's folder).
 
     Returns:
-        a Parity as JSON, on the test split.
+        a Parity as JSON, on the rows of the test split that are compared.
     """
-    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
-    network = framework.training.build(case)
+    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
+    network = _network(framework, case, request)
     framework.training.load_weights(network, read_weights_file(Path(request["trained"]) / WEIGHTS))
+    compared = case.compared(test)
     with framework.training.as_predictor(network, case.contract) as predictor:
-        outputs = predictor.predict(dataset.test.inputs)
+        outputs = predictor.predict(compared.inputs)
     reference = read_reference(Path(request["trained"]), "test")
-    parity = compare(
-        case.contract, reference, outputs, case.tolerances.transplant, dataset.test.labels
-    )
+    parity = compare(case.contract, reference, outputs, case.tolerances.transplant, compared.labels)
     return parity.to_json()
 
 
 def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
-    """The in-memory model's answers, ``part`` being ``test`` or ``edge``."""
+    """The in-memory model's answers, ``part`` being ``whole``, ``test`` or ``edge``."""
     prefix = f"{part}/"
-    stored = read_arrays(training / REFERENCE)
+    stored = read_arrays(training / REFERENCE, prefix)
     return {k.removeprefix(prefix): array for k, array in stored.items() if k.startswith(prefix)}
 
 
@@ -178,18 +182,34 @@ def _case(request: Request) -> Case:
     return case.with_training(request["training"])
 
 
+def _network(framework: Framework, case: Case, request: Request) -> Any:
+    """Raises:
+    CaseError: the case needs constants, and the request names none.
+    """
+    if not case.constants:
+        return framework.training.build(case)
+    if not request.get("constants"):
+        raise CaseError(
+            f"The networks of {case.name!r} are made with constants, and there are none."
+        )
+    constants = read_constants(Path(request["constants"]), case.contract)
+    return framework.training.build(case, constants)
+
+
 def _ask(
     framework: Framework,
     case: Case,
-    dataset: Dataset,
+    test: Split,
     artifact: Mapping[str, str],
     batch_sizes: list[int],
 ) -> tuple[Signature, dict[str, np.ndarray]]:
     path = Path(artifact["path"])
+    inputs = case.compared(test).inputs
+    rows_in_all = len(next(iter(inputs.values())))
     with framework.runtime.open_artifact(path, artifact["format"], case.contract) as predictor:
         arrays: dict[str, np.ndarray] = {}
         for size in batch_sizes:
-            outputs = predict_in_batches(predictor, dataset.test.inputs, size or len(dataset.test))
+            outputs = predict_in_batches(predictor, inputs, size or rows_in_all)
             arrays |= {f"{size}/{name}": rows for name, rows in outputs.items()}
         edge = predictor.predict(case.contract.edge_inputs())
         arrays |= {f"edge/{name}": rows for name, rows in edge.items()}
@@ -197,11 +217,15 @@ def _ask(
 
 
 def _answers(predictor: Predictor, case: Case, dataset: Dataset) -> dict[str, np.ndarray]:
-    parts: dict[str, Tensors] = {"test": dataset.test.inputs, "edge": case.contract.edge_inputs()}
+    whole = predict_in_batches(predictor, dataset.test.inputs, ROWS_AT_ONCE)
+    compared = spread_over(len(dataset.test), case.compared_rows)
+    parts: dict[str, Tensors] = {
+        "whole": whole,
+        "test": {name: rows[compared] for name, rows in whole.items()},
+        "edge": predictor.predict(case.contract.edge_inputs()),
+    }
     return {
-        f"{part}/{name}": rows
-        for part, inputs in parts.items()
-        for name, rows in predictor.predict(inputs).items()
+        f"{part}/{name}": rows for part, outputs in parts.items() for name, rows in outputs.items()
     }
 
 

@@ -18,6 +18,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +28,7 @@ from models.parent import end_with_parent
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOG_LINES = 15
+WORKER = (sys.executable, "-m", "models.worker")
 
 ProgressListener = Callable[[Mapping[str, Any]], None]
 
@@ -59,12 +62,57 @@ def call(
         WorkerError: the process crashed, was killed, or took too long.
         TwinServeError: whatever the verb raised, by its own class.
     """
+    return call_process(
+        Program(f"The {framework} process for {verb!r}", (*WORKER, framework, verb)),
+        {"threads": threads, **request},
+        timeout_seconds=timeout_seconds,
+        on_progress=on_progress,
+    )
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a worker runs.
+
+    Attributes:
+        name: what it is called where it failed, the subject of a sentence.
+        command: its arguments; the path of the request's file is added.
+        environment: variables beside those of this process.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def call_process(
+    program: Program,
+    request: Mapping[str, Any],
+    *,
+    timeout_seconds: float,
+    on_progress: ProgressListener | None = None,
+) -> dict[str, Any]:
+    """Start a worker, hand it a request, and wait for its result.
+
+    Args:
+        program: must call :func:`answer`.
+        request: must be JSON.
+        timeout_seconds: then the process is killed.
+        on_progress: told every progress object.
+
+    Returns:
+        its result.
+
+    Raises:
+        WorkerError: the process crashed, was killed, or took too long.
+        TwinServeError: whatever it raised, by its own class.
+    """
     with tempfile.TemporaryDirectory(prefix="twinserve-") as scratch:
         request_path, log_path = Path(scratch, "request.json"), Path(scratch, "log")
-        request_path.write_text(json.dumps({"threads": threads, **request}))
+        request_path.write_text(json.dumps(request))
         timed_out = threading.Event()
         with log_path.open("w") as log:
-            process = _start([framework, verb, str(request_path)], log, scratch)
+            process = _start(program, request_path, log)
             killer = threading.Timer(timeout_seconds, _kill, (process, timed_out))
             killer.start()
             try:
@@ -76,14 +124,7 @@ def call(
         if "result" in last:
             result: dict[str, Any] = last["result"]
             return result
-        raise _failure(
-            framework,
-            verb,
-            last,
-            code,
-            timed_out=timed_out.is_set(),
-            log=log_path,
-        )
+        raise _failure(program.name, last, code, timed_out.is_set(), log_path)
 
 
 def stop_all(for_good: bool = False) -> None:
@@ -99,11 +140,11 @@ def stop_all(for_good: bool = False) -> None:
             process.terminate()
 
 
-def _start(arguments: list[str], log: IO[str], scratch: str) -> subprocess.Popen[str]:
+def _start(program: Program, request: Path, log: IO[str]) -> subprocess.Popen[str]:
     if _ended_for_good.is_set():
         raise WorkerError("The run was stopped.")
     process = subprocess.Popen(
-        [sys.executable, "-m", "models.worker", *arguments],
+        [*program.command, str(request)],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -111,7 +152,7 @@ def _start(arguments: list[str], log: IO[str], scratch: str) -> subprocess.Popen
         text=True,
         # Ctrl-C goes to us alone; we end the worker.
         start_new_session=True,
-        env={**os.environ, **QUIET, "TMPDIR": scratch},
+        env={**os.environ, **QUIET, **program.environment, "TMPDIR": str(request.parent)},
     )
     _running.add(process)
     return process
@@ -152,7 +193,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _failure(
-    framework: str, verb: str, last: Mapping[str, Any], code: int, timed_out: bool, log: Path
+    name: str, last: Mapping[str, Any], code: int, timed_out: bool, log: Path
 ) -> TwinServeError:
     if "error" in last:
         error = last["error"]
@@ -163,7 +204,7 @@ def _failure(
     if timed_out:
         how = "took too long and was killed"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
-    return WorkerError(f"The {framework} process for {verb!r} {how}.", tail)
+    return WorkerError(f"{name} {how}.", tail)
 
 
 # ---- the child -------------------------------------------------------------------------------------------------
@@ -176,14 +217,19 @@ def main() -> int:
     parser.add_argument("verb")
     parser.add_argument("request", type=Path, help="a JSON file")
     arguments = parser.parse_args()
+    return answer(arguments.request, partial(_run, arguments.framework, arguments.verb))
+
+
+def answer(request: Path, run: Callable[[dict[str, Any], ProgressListener], dict[str, Any]]) -> int:
+    """Do what the request's file asks and say the result, or our error; the process's exit code."""
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(143)
     )  # lets `finally` remove what is half-written
     out = _own_stdout()
-    scratch = arguments.request.parent
-    end_with_parent(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    end_with_parent(lambda: shutil.rmtree(request.parent, ignore_errors=True))
     try:
-        _say(out, {"result": _run(arguments, lambda progress: _say(out, {"progress": progress}))})
+        asked = json.loads(request.read_text())
+        _say(out, {"result": run(asked, lambda progress: _say(out, {"progress": progress}))})
     except TwinServeError as error:
         _say(out, {"error": _facts(error)})
         return error.exit_code
@@ -196,15 +242,16 @@ def main() -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace, report: ProgressListener) -> dict[str, Any]:
+def _run(
+    framework_name: str, verb: str, request: dict[str, Any], report: ProgressListener
+) -> dict[str, Any]:
     # Imported here: parents import this module too, and want neither framework.
     from models.framework import load_framework
     from models.verbs import VERBS
 
-    request = json.loads(arguments.request.read_text())
-    framework = load_framework(arguments.framework)
+    framework = load_framework(framework_name)
     framework.runtime.prepare(request["threads"], request.get("seed", 0))
-    return VERBS[arguments.verb](framework, request, report)
+    return VERBS[verb](framework, request, report)
 
 
 def _own_stdout() -> IO[str]:

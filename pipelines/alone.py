@@ -13,6 +13,7 @@ from models.errors import ArtifactMissing
 from models.framework import FRAMEWORKS, FrameworkName
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, recall
+from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import (
@@ -24,6 +25,7 @@ from pipelines.facts import (
     Trainings,
 )
 from pipelines.measure import measure
+from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
@@ -35,7 +37,7 @@ T = TypeVar("T")
 
 def train_alone(space: Workspace) -> tuple[DataFacts, Trainings]:
     """Data, agreement before training, both trainings; what is complete is taken as it is."""
-    rows = prepare_data(space)
+    rows = prepare_constants(space, prepare_data(space))
     initial = _both(lambda name: initialise(space, name, rows))
     same = agree_before_training(space, *initial)
     trainings = _both(lambda name: train(space, name, rows, initial[FRAMEWORKS.index(name)]))
@@ -48,9 +50,9 @@ def export_alone(space: Workspace) -> Manifest:
     Raises:
         ArtifactMissing: there is no training of the case as it is now.
     """
-    rows = prepare_data(space)
+    rows = prepare_constants(space, prepare_data(space))
     for name in FRAMEWORKS:
-        if not space.training_folder(name, rows.digest).exists():
+        if not space.training_folder(name, rows.basis).exists():
             raise ArtifactMissing(
                 f"{space.case.name!r} is not trained as it is now ({name}).",
                 "Run `make train` first.",
@@ -61,6 +63,7 @@ def export_alone(space: Workspace) -> Manifest:
     )
     manifest = assemble_version(space, rows, exports)
     keep(space, manifest.version, "train", facts)
+    keep(space, manifest.version, "quality", judge_quality(space, rows, *facts.trainings))
     return manifest
 
 
@@ -102,6 +105,7 @@ def report_alone(space: Workspace, manifest: Manifest) -> tuple[RunReport, Path]
     facts = recall(space, manifest.version, "train", Trainings)
     found = facts.same_model.joined(
         judge_accuracy(space, facts.trainings),
+        _quality(space, manifest),
         recall(space, manifest.version, "verify", Findings),
         recall(space, manifest.version, "check", Findings),
     )
@@ -119,6 +123,13 @@ def servers_for(space: Workspace, manifest: Manifest) -> Iterator[StartedServers
         yield started
     finally:
         started.stop()
+
+
+def _quality(space: Workspace, manifest: Manifest) -> Findings:
+    """Only a case that asks for it has any, so a version from before it did still gets its report."""
+    if space.case.quality is None:
+        return Findings()
+    return recall(space, manifest.version, "quality", Findings)
 
 
 def _both(work: Callable[[FrameworkName], T]) -> list[T]:

@@ -15,6 +15,7 @@ from models.artifact import Manifest, write_text
 from models.contract import TensorSpec
 from models.errors import ArtifactCorrupt, ArtifactMissing, ChecksFailed
 from pipelines.facts import (
+    AbsentFormat,
     ArtifactFacts,
     Check,
     ContractTensor,
@@ -62,6 +63,10 @@ def conclude(
         latency=measurements.latency if measurements else [],
         throughput=measurements.throughput if measurements else [],
         malformed=findings.malformed,
+        quality=findings.quality,
+        absent=[
+            AbsentFormat(format=form, reason=reason) for form, reason in space.case.absent.items()
+        ],
         timings=timings,
         environment=_environment(manifest),
     )

@@ -22,7 +22,7 @@ def prepare_data(space: Workspace) -> DataFacts:
     if space.is_complete(folder):
         dataset = Dataset.read(folder / FILE)
     else:
-        dataset = load_dataset(space.case)
+        dataset = load_dataset(space.case, space.settings.sample)
         with whole_folder(folder) as partial:
             dataset.write(partial / FILE)
     rows = {name: len(getattr(dataset, name)) for name in Dataset.SPLITS}

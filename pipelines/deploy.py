@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.artifact import Manifest
 from models.errors import ArtifactMissing, ChecksFailed, ServerDied, TwinServeError
-from models.framework import Format
+from models.formats import Format
 from pipelines.facts import SwitchFacts
 from pipelines.probing import Probing
 from pipelines.reference import Reference

@@ -11,9 +11,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from models.artifact import Artifact, Manifest, storage_errors, whole_folder
+from models.constants import FILE as CONSTANTS
 from models.errors import ArtifactMissing
-from models.framework import TITLES, Format, FrameworkName
+from models.formats import Format
+from models.framework import TITLES, FrameworkName
 from pipelines.facts import ArtifactFacts, DataFacts, ExportFacts, TrainingFacts
+from pipelines.reference import constants_path
 from pipelines.settings import PROJECT
 from pipelines.workspace import Workspace, log
 from serving.torchserve.repository import pack
@@ -27,15 +30,17 @@ def export_framework(
     Raises:
         StorageError: the files cannot be written; nothing is left behind.
     """
-    folder = space.export_folder(framework, data.digest)
-    trained = space.training_folder(framework, data.digest)
-    result = space.make(framework, "export", data.path, folder, trained=str(trained))
+    folder = space.export_folder(framework, data.basis)
+    trained = space.training_folder(framework, data.basis)
+    result = space.make(
+        framework, "export", data.path, folder, trained=str(trained), constants=data.constants
+    )
     artifacts = [ArtifactFacts(**artifact) for artifact in result["artifacts"]]
     log.info(f"{TITLES[framework]}: exported " + ", ".join(each.format for each in artifacts))
     return ExportFacts(
         framework=framework,
         path=str(folder),
-        input_digest=space.export_digest(framework, data.digest),
+        input_digest=space.export_digest(framework, data.basis),
         label=training.label,
         artifacts=artifacts,
     )
@@ -50,7 +55,7 @@ def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFact
         StorageError: the version cannot be written.
         ArtifactMissing: an export is not there.
     """
-    digest = space.version_digest(data.digest)
+    digest = space.version_digest(data.basis)
     with storage_errors(space.home):
         space.home.mkdir(parents=True, exist_ok=True)
         lock = FileLock(space.home / ".versions.lock", timeout=60)
@@ -62,6 +67,8 @@ def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFact
         number = known.version if known else max(space.versions(), default=0) + 1
         with whole_folder(space.version_folder(number)) as folder:
             artifacts = [*_copy(exports, folder), _pack(space, folder, number)]
+            if data.constants:
+                shutil.copyfile(data.constants, folder / CONSTANTS)
             manifest = Manifest(
                 case=space.case.name,
                 version=number,
@@ -73,8 +80,9 @@ def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFact
                 input_digest=digest,
                 framework_versions={each.framework: each.label for each in exports},
                 data=space.data_folder().name,
+                constants=data.constants_digest,
                 training={
-                    each.framework: space.training_folder(each.framework, data.digest).name
+                    each.framework: space.training_folder(each.framework, data.basis).name
                     for each in exports
                 },
                 artifacts=tuple(artifacts),
@@ -93,6 +101,7 @@ def check_artifacts(space: Workspace, manifest: Manifest) -> None:
     """
     for artifact in manifest.artifacts:
         artifact.check(space.version_folder(manifest.version))
+    constants_path(space, manifest)
 
 
 def git_commit() -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.artifact import digest_of_parts
 from models.framework import FrameworkName
 
 Protocol = Literal["REST", "gRPC"]
@@ -100,6 +101,36 @@ class TrainingFacts(Facts):
     cached: bool = Field(
         description="Whether this run reused an earlier training of the same inputs"
     )
+
+
+class ReliabilityFacts(Facts):
+    """A tenth of the test split, by probability."""
+
+    predicted: float = Field(description="Mean probability of the positive class")
+    observed: float = Field(description="Share of rows that are of it")
+    rows: int
+
+
+class QualityFacts(Facts):
+    """How good one model's probabilities of the positive class are, on the whole test split."""
+
+    subject: str = Field(description="'Keras', 'PyTorch', or what the baseline is")
+    framework: FrameworkName | None = Field(description="Null for the baseline")
+    roc_auc: float = Field(description="0 to 1; 0.5 is chance")
+    pr_auc: float = Field(description="Average precision, 0 to 1; positives / rows is chance")
+    log_loss: float = Field(description="Mean cross-entropy, nats a row")
+    calibration_error: float = Field(description="Expected calibration error over reliability")
+    reliability: list[ReliabilityFacts]
+    rows: int
+    positives: int
+    seconds: float = Field(description="Training")
+
+
+class AbsentFormat(Facts):
+    """A format that the case does without."""
+
+    format: str
+    reason: str
 
 
 class ArtifactFacts(Facts):
@@ -216,6 +247,14 @@ class DataFacts(Facts):
     digest: str = Field(description="sha256 over all splits")
     path: str = Field(description="The dataset.npz")
     rows: dict[str, int] = Field(description="Rows by split")
+    constants: str = Field("", description="The constants.json; empty where the case needs none")
+    constants_digest: str = Field("", description="sha256 of it")
+
+    @property
+    def basis(self) -> str:
+        """Digest of all that networks are made from: the rows, and the constants where there are any."""
+        parts = (self.digest, self.constants_digest)
+        return digest_of_parts(*parts) if self.constants_digest else self.digest
 
 
 class InitialFacts(Facts):
@@ -243,6 +282,7 @@ class Findings(Facts):
     checks: list[Check] = []
     parity: list[ParityRow] = []
     malformed: list[MalformedFacts] = []
+    quality: list[QualityFacts] = []
     ready_seconds: dict[str, float] = Field(
         {}, description="By server: from start to the first correct answer"
     )
@@ -254,6 +294,7 @@ class Findings(Facts):
             checks=[check for each in everything for check in each.checks],
             parity=[row for each in everything for row in each.parity],
             malformed=[row for each in everything for row in each.malformed],
+            quality=[row for each in everything for row in each.quality],
             ready_seconds={k: v for each in everything for k, v in each.ready_seconds.items()},
         )
 
@@ -317,5 +358,7 @@ class RunReport(Facts):
     latency: list[LatencyFacts]
     throughput: list[ThroughputFacts]
     malformed: list[MalformedFacts]
+    quality: list[QualityFacts] = []
+    absent: list[AbsentFormat] = []
     timings: Timings
     environment: Environment

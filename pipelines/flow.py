@@ -1,6 +1,6 @@
 """The run as a Prefect flow: wiring, retries, caching and artifacts, nothing else.
 
-Case -> data -> train x2 -> export x2 -> verify files -> start servers -> check servers -> measure -> report
+Case -> data -> train x2 -> quality and export x2 -> verify files -> start servers -> check -> measure -> report
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from models.artifact import Manifest
 from models.framework import FRAMEWORKS
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, raise_if_failed
+from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import DataFacts, Findings, Measurements, Trainings
 from pipelines.measure import measure, measurement_digest
 from pipelines.prefect_artifacts import publish_artifacts
+from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
@@ -77,13 +79,12 @@ def side_by_side(
     """
     run = Run(Workspace.open(case, read_settings(), hyperparameters.changes(), fresh))
     try:
-        rows = run.submit(
-            prepare_data, key=run.space.data_key(), made=run.space.data_folder()
-        ).result()
+        rows = prepare_rows(run)
         initial = initialise_twins(run, rows)
         _raise_first(initial)
         same = run.submit(agree_before_training, *initial, after=_each("initialise")).result()
         trained = train_twins(run, rows, initial)
+        judged = judge_probabilities(run, rows, trained)
         manifest = export_version(run, rows, trained)
         trainings = [_training(run, future) for future in trained]
         keep(
@@ -92,6 +93,8 @@ def side_by_side(
             "train",
             Trainings(trainings=trainings, same_model=same),
         )
+        quality = judged.result() if judged else Findings()
+        keep(run.space, manifest.version, "quality", quality)
         _rename_flow_run(f"{case} v{manifest.version}")
         verified = verify_files(run, manifest)
         with served(run, manifest) as servers:
@@ -102,12 +105,47 @@ def side_by_side(
         worker.stop_all(for_good=stopped)
         stop_all_servers(for_good=stopped)
         raise
-    findings = same.joined(judge_accuracy(run.space, trainings), verified, checked)
+    accuracy = judge_accuracy(run.space, trainings)
+    findings = same.joined(accuracy, quality, verified, checked)
     report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
     page = publish_report(run.space, report)
     publish_artifacts(report, page)
     raise_if_failed(report.checks, page)
     return str(page)
+
+
+def prepare_rows(run: Run) -> DataFacts:
+    """The splits, and the constants of preprocessing where the case needs them."""
+    space = run.space
+    rows: DataFacts = run.submit(
+        prepare_data, key=space.data_key(), made=space.data_folder()
+    ).result()
+    if space.case.constants:
+        computed = space.settings.constants
+        rows = run.submit(
+            prepare_constants,
+            rows,
+            after=["prepare_data"],
+            key=space.constants_digest(rows.digest, computed),
+            made=space.constants_folder(rows.digest, computed),
+        ).result()
+    return rows
+
+
+def judge_probabilities(
+    run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]]
+) -> PrefectFuture[Any] | None:
+    """Both networks beside the baseline, while they are exported; None where the case has none."""
+    if run.space.case.quality is None:
+        return None
+    return run.submit(
+        judge_quality,
+        rows,
+        *trained,
+        after=_each("train"),
+        key=run.space.quality_digest(rows.digest, rows.basis),
+        made=run.space.baseline_folder(rows.digest),
+    )
 
 
 def initialise_twins(run: Run, rows: DataFacts) -> list[PrefectFuture[Any]]:
@@ -119,8 +157,8 @@ def initialise_twins(run: Run, rows: DataFacts) -> list[PrefectFuture[Any]]:
             rows,
             of=name,
             after=["prepare_data"],
-            key=run.space.initial_digest(name, rows.digest),
-            made=run.space.initial_folder(name, rows.digest),
+            key=run.space.initial_digest(name, rows.basis),
+            made=run.space.initial_folder(name, rows.basis),
         )
         for name in FRAMEWORKS
     ]
@@ -138,8 +176,8 @@ def train_twins(
             start,
             of=name,
             after=["agree_before_training"],
-            key=run.space.training_digest(name, rows.digest),
-            made=run.space.training_folder(name, rows.digest),
+            key=run.space.training_digest(name, rows.basis),
+            made=run.space.training_folder(name, rows.basis),
         )
         for name, start in zip(FRAMEWORKS, initial, strict=True)
     ]
@@ -155,8 +193,8 @@ def export_version(run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]])
             training,
             of=name,
             after=[f"train {name}"],
-            key=run.space.export_digest(name, rows.digest),
-            made=run.space.export_folder(name, rows.digest),
+            key=run.space.export_digest(name, rows.basis),
+            made=run.space.export_folder(name, rows.basis),
         )
         for name, training in zip(FRAMEWORKS, trained, strict=True)
     ]

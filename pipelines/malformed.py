@@ -1,4 +1,4 @@
-"""Six requests that are wrong on purpose, and what a server should say to each."""
+"""Requests that are wrong on purpose, and what a server should say to each."""
 
 from __future__ import annotations
 
@@ -39,25 +39,36 @@ class Malformation:
 
 
 def _first(contract: Contract) -> str:
-    return contract.input_names[0]
+    """The first input that holds numbers."""
+    return next(spec.name for spec in contract.inputs if not spec.is_text)
 
 
 def _changed(inputs: Tensors, contract: Contract, array: np.ndarray) -> Tensors:
     return {**inputs, _first(contract): array}
 
 
-def _one_rank_less(inputs: Tensors, contract: Contract) -> Tensors:
+def _wrong_rank(inputs: Tensors, contract: Contract) -> Tensors:
+    """Without its axes; a bare number, which has none to lose, gets two."""
+    good = inputs[_first(contract)]
+    if good.ndim == 1:
+        return _changed(inputs, contract, good[:, np.newaxis, np.newaxis])
     return _changed(inputs, contract, inputs[_first(contract)].reshape(len(_any(inputs)), -1)[:, 0])
 
 
 def _one_too_long(inputs: Tensors, contract: Contract) -> Tensors:
     good = inputs[_first(contract)]
+    good = good[:, np.newaxis] if good.ndim == 1 else good
     return _changed(inputs, contract, np.concatenate([good, good[:, :1]], axis=1))
 
 
 def _words(inputs: Tensors, contract: Contract) -> Tensors:
     good = inputs[_first(contract)]
     return _changed(inputs, contract, np.full(good.shape, "three", dtype=object))
+
+
+def _numbers(inputs: Tensors, contract: Contract) -> Tensors:
+    name = next(spec.name for spec in contract.inputs if spec.is_text)
+    return {**inputs, name: np.full(inputs[name].shape, 3, np.float32)}
 
 
 def _misnamed(inputs: Tensors, contract: Contract) -> Tensors:
@@ -73,7 +84,7 @@ def _json_of(make: Callable[[Tensors, Contract], Tensors]) -> Callable[[Tensors,
     def body(inputs: Tensors, contract: Contract) -> bytes:
         made = make(inputs, contract)
         rows = [
-            {name: array[row].tolist() for name, array in made.items()}
+            {name: array.tolist()[row] for name, array in made.items()}
             for row in range(len(_any(made)))
         ]
         return json.dumps({"instances": rows}).encode()
@@ -92,7 +103,7 @@ MALFORMATIONS = (
         lambda inputs, contract: encode_rows(inputs)[:-3],
         None,
     ),
-    Malformation("wrong rank", r"shape|rank|dim|size", _json_of(_one_rank_less), _one_rank_less),
+    Malformation("wrong rank", r"shape|rank|dim|size", _json_of(_wrong_rank), _wrong_rank),
     Malformation("wrong length", r"shape|length|dim|size", _json_of(_one_too_long), _one_too_long),
     Malformation(
         "strings for numbers", r"type|string|number|float|convert", _json_of(_words), _words
@@ -108,6 +119,17 @@ MALFORMATIONS = (
         model=UNKNOWN_MODEL,
     ),
 )
+
+
+NUMBERS_FOR_STRINGS = Malformation(
+    "numbers for strings", r"type|string|convert|float", _json_of(_numbers), _numbers
+)
+
+
+def malformations(contract: Contract) -> tuple[Malformation, ...]:
+    """What can be wrong with a request for such a model."""
+    has_text = any(spec.is_text for spec in contract.inputs)
+    return (*MALFORMATIONS, NUMBERS_FOR_STRINGS) if has_text else MALFORMATIONS
 
 
 def send_malformed(
@@ -127,7 +149,7 @@ def send_malformed(
         is_answered: sends a good request and says whether it was answered correctly.
     """
     found = []
-    for malformation in MALFORMATIONS:
+    for malformation in malformations(contract):
         status, message = _send(client, malformation, contract, inputs)
         recovered = is_answered()
         found.append(

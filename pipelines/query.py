@@ -10,7 +10,7 @@ from rich.table import Table
 
 from models.contract import Contract, Tensors
 from models.errors import ServerDied, SettingsError, TwinServeError
-from pipelines.reference import Reference
+from pipelines.reference import test_split
 from pipelines.serve import left_running
 from pipelines.workspace import Workspace
 from serving.endpoints import Endpoint, endpoints_of
@@ -27,7 +27,7 @@ def query_servers(space: Workspace, row: int, console: Console) -> None:
     if not servers:
         raise ServerDied(f"No server of {space.case.name!r} is running.", "Run `make serve` first.")
     manifest = space.manifest(int(servers[0].tags["version"]))
-    split = Reference.of(space, "tensorflow", manifest).split
+    split = test_split(space, manifest)
     if row >= len(split):
         raise SettingsError(f"The test split has rows 0 to {len(split) - 1}, not {row}.")
     sample = split.rows(slice(row, row + 1))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.artifact import Manifest
+from models.artifact import Manifest, digest_of
+from models.constants import FILE as CONSTANTS
 from models.contract import Tensors
 from models.dataset import Dataset, Split
-from models.errors import ArtifactMissing
+from models.errors import ArtifactCorrupt, ArtifactMissing
 from models.framework import TITLES, FrameworkName
 from models.verbs import REFERENCE, read_reference
 from pipelines.data import FILE
@@ -21,9 +22,9 @@ class Reference:
 
     Attributes:
         name: for the report.
-        test: outputs on the test split.
+        test: outputs on the rows of the test split that are compared.
         edge: outputs on the contract's edge inputs.
-        split: the test split, inputs and true labels.
+        split: the rows of the test split that are compared, inputs and true labels.
     """
 
     name: str
@@ -44,8 +45,34 @@ class Reference:
             f"{TITLES[framework]} in memory",
             read_reference(trained, "test"),
             read_reference(trained, "edge"),
-            Dataset.read(dataset_path(space, manifest)).test,
+            space.case.compared(test_split(space, manifest)),
         )
+
+
+def test_split(space: Workspace, manifest: Manifest) -> Split:
+    """The whole test split of the data set that a version was made from.
+
+    Raises:
+        ArtifactMissing: it is gone.
+    """
+    return Dataset.read_split(dataset_path(space, manifest), "test")
+
+
+def constants_path(space: Workspace, manifest: Manifest) -> str:
+    """The constants that a version's networks were made with; empty where the case needs none.
+
+    Raises:
+        ArtifactMissing: they are gone.
+        ArtifactCorrupt: they are others.
+    """
+    if not manifest.constants:
+        return ""
+    path = space.version_folder(manifest.version) / CONSTANTS
+    if digest_of(_present(path, manifest)) != manifest.constants:
+        raise ArtifactCorrupt(
+            f"{path} is not what the manifest says.", "Run `make export FRESH=1` to make it again."
+        )
+    return str(path)
 
 
 def dataset_path(space: Workspace, manifest: Manifest) -> Path:

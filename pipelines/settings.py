@@ -26,6 +26,13 @@ class Settings(BaseSettings):
     cases_path: str = Field(
         "", description="More folders with cases, separated as PATH is; beside models/cases"
     )
+    sample: int | None = Field(
+        None, ge=300, description="Rows of the case's data to take, evenly spread; all without it"
+    )
+    constants: Path | None = Field(
+        None,
+        description="A constants.json computed elsewhere, instead of by numpy over the train split",
+    )
     threads: int = Field(
         max(1, (os.cpu_count() or 2) // 2),
         ge=1,

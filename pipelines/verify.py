@@ -15,12 +15,13 @@ from models.artifact import Manifest
 from models.case import Case
 from models.contract import Tensors
 from models.errors import ArtifactError, ParityError
-from models.framework import FRAMEWORKS, TITLES, Format, FrameworkName
+from models.formats import Format
+from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from models.parity import Parity, Tolerance, compare
 from models.predictor import Signature, StatedTensor, check_signature
 from pipelines.facts import Check, Findings, Outcome, ParityRow
 from pipelines.judging import failed_row, named, parity_check, parity_row
-from pipelines.reference import Reference, dataset_path, training_path
+from pipelines.reference import Reference, constants_path, dataset_path, training_path
 from pipelines.workspace import Workspace, log
 
 BATCH_SIZES = (1, 7, 0)
@@ -79,7 +80,7 @@ def judge_answers(
         for batch, outputs in _batches(answer["arrays"]).items()
     ]
     checks = [_signature_check(case, stage, subject, answer["signature"])]
-    checks += [parity_check(row, _question(row.batch)) for row in rows]
+    checks += [parity_check(row, _question(case, row.batch)) for row in rows]
     return Findings(checks=checks, parity=rows)
 
 
@@ -88,9 +89,9 @@ def tolerance_for(case: Case, subject: str) -> Tolerance:
     return case.tolerances.int8 if subject == Format.TFLITE_INT8 else case.tolerances.float32
 
 
-def _question(batch: str) -> str:
+def _question(case: Case, batch: str) -> str:
     if batch == "edge":
-        return "Edge inputs (all lowest, all highest) are answered as in memory"
+        return f"Edge inputs ({', '.join(case.contract.edges)}) are answered as in memory"
     return f"The test split at batch size {batch} is answered as in memory"
 
 
@@ -208,7 +209,10 @@ def _signature(stored: Mapping[str, Any]) -> Signature:
 def _transplant(space: Workspace, framework: FrameworkName, manifest: Manifest) -> Findings:
     other = FRAMEWORKS[1 - FRAMEWORKS.index(framework)]
     dataset, trained = dataset_path(space, manifest), training_path(space, other, manifest)
-    result = space.call(framework, "transplant", str(dataset), trained=str(trained))
+    constants = constants_path(space, manifest)
+    result = space.call(
+        framework, "transplant", str(dataset), trained=str(trained), constants=constants
+    )
     parity = Parity(**{**result, "tolerance": Tolerance(**result["tolerance"])})
     row = parity_row(
         "same model",

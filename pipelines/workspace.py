@@ -4,6 +4,8 @@
 
     artifacts/<case>/
       data/<digest>/dataset.npz
+      constants/<digest>/constants.json  constants of preprocessing, where the case needs them
+      baseline/<digest>/scores.npz       the baseline's answers, where the case has one
       initial/<framework>-<digest>/      shared initial weights, answers before training
       training/<framework>-<digest>/     weights, history, the in-memory model's answers
       exports/<framework>-<digest>/      what one framework exported
@@ -26,12 +28,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import models.constants
 import models.dataset
 import models.verbs
 import models.weights
 from models import worker
 from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
-from models.case import FILES, Case, case_folder, load_case
+from models.case import BASELINE, FILES, Case, case_folder, load_case
 from models.errors import ArtifactCorrupt, ArtifactMissing, SettingsError
 from models.framework import FRAMEWORKS
 from models.verbs import RESULT
@@ -42,6 +45,7 @@ log = logging.getLogger("twinserve")
 
 PACKAGES = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch",)}
 DIGEST_LENGTH = 12
+SCORERS = ("models/quality.py", "pipelines/quality.py")
 JUDGES = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
 
 
@@ -139,8 +143,41 @@ class Workspace:
             digest_of_files([folder / "data.py", *self._more_sources()]),
             self.case.training.seed,
             asdict(self.case.contract),
+            self.settings.sample,
+            _versions("scikit-learn", "numpy", *self.case.packages),
+        )
+
+    def constants_digest(self, data_digest: str, computed: Path | None) -> str:
+        """Digest of what the constants of preprocessing are made from.
+
+        Args:
+            data_digest: of the rows.
+            computed: a file that somebody else has computed; None where numpy does.
+        """
+        source = _source(models.constants)
+        return digest_of_parts(
+            data_digest, asdict(self.case.contract), digest_of_files([computed or source])
+        )
+
+    def baseline_digest(self, data_digest: str) -> str:
+        """Digest of what the baseline's answers are made from."""
+        return digest_of_parts(
+            data_digest,
+            self.case.training.seed,
+            digest_of_files([case_folder(self.case.name) / BASELINE, *self._more_sources()]),
             _versions("scikit-learn", "numpy"),
         )
+
+    def quality_digest(self, data_digest: str, basis: str) -> str:
+        """Digest of the answers that are scored, and of what scores them."""
+        return digest_of_parts(
+            *(self.training_digest(framework, basis) for framework in FRAMEWORKS),
+            self.baseline_digest(data_digest),
+            self.case.quality,
+            digest_of_files([PROJECT / path for path in SCORERS]),
+        )
+
+    # In what follows ``data_digest`` is ``DataFacts.basis``: rows, and constants where the case needs them.
 
     def initial_digest(self, framework: str, data_digest: str) -> str:
         """Digest of a network, its initial weights and the rows it is asked about."""
@@ -149,10 +186,12 @@ class Workspace:
             data_digest,
             self.case.training.seed,
             asdict(self.case.contract),
+            self.case.compared_rows,
             digest_of_files(self._network_sources(framework)),
             digest_of_files(
                 [
                     _framework_source(framework, "training"),
+                    _framework_source(framework, "encoding"),
                     *map(_source, (models.verbs, models.weights, models.dataset)),
                 ]
             ),
@@ -172,6 +211,7 @@ class Workspace:
         return digest_of_parts(
             self.training_digest(framework, data_digest),
             self.case.calibration_rows,
+            sorted(self.case.absent),
             digest_of_files([_framework_source(framework, "export")]),
         )
 
@@ -198,6 +238,13 @@ class Workspace:
 
     def data_folder(self) -> Path:
         return self.home / "data" / self.data_key()[:DIGEST_LENGTH]
+
+    def constants_folder(self, data_digest: str, computed: Path | None) -> Path:
+        digest = self.constants_digest(data_digest, computed)
+        return self.home / "constants" / digest[:DIGEST_LENGTH]
+
+    def baseline_folder(self, data_digest: str) -> Path:
+        return self.home / "baseline" / self.baseline_digest(data_digest)[:DIGEST_LENGTH]
 
     def initial_folder(self, framework: str, data_digest: str) -> Path:
         return self._named("initial", framework, self.initial_digest(framework, data_digest))
@@ -269,8 +316,8 @@ class Workspace:
 
     def _more_sources(self) -> list[Path]:
         """Whatever further modules the case's folder holds: the four files may import them."""
-        folder = case_folder(self.case.name)
-        return [path for path in folder.glob("*.py") if path.name not in (*FILES, "__init__.py")]
+        folder, known = case_folder(self.case.name), (*FILES, BASELINE, "__init__.py")
+        return [path for path in folder.glob("*.py") if path.name not in known]
 
 
 def _source(module: Any) -> Path:

@@ -14,14 +14,20 @@ HERE = Path(__file__).parent
 CUDA = ("cuda-", "nvidia-", "triton")
 
 
-def compile_pins(name: str, left_out: list[str]) -> list[str]:
-    """Write ``<name>.txt`` from ``<name>.in``; the names of the packages in it."""
+def compile_pins(name: str, left_out: list[str], universal: bool = True) -> list[str]:
+    """Write ``<name>.txt`` from ``<name>.in``; the names of the packages in it.
+
+    Args:
+        name: of both files, without their ends.
+        left_out: packages that are not to be named.
+        universal: for every system and Python; else for Python 3.11 on this one.
+    """
     command = [
         str(Path(sys.executable).with_name("uv")),
         "pip",
         "compile",
         "--quiet",
-        "--universal",
+        *(["--universal"] if universal else []),
     ]
     command += [
         "--python-version",
@@ -41,6 +47,9 @@ def main() -> None:
     for name in ("main", "dev"):
         found = compile_pins(name, [])
         compile_pins(name, [package for package in found if package.startswith(CUDA)])
+    compile_pins("tfx-glibc2.39", [])
+    # Its wheels end at Python 3.11.
+    compile_pins("tfx", [], universal=False)
 
 
 if __name__ == "__main__":

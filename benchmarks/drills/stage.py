@@ -16,7 +16,7 @@ from benchmarks.drills.leftovers import containers_of, leftovers
 from models.artifact import Manifest
 from models.contract import Tensors
 from models.errors import TwinServeError
-from models.framework import Format
+from models.formats import Format
 from pipelines.launcher import choose_launcher
 from pipelines.reference import Reference
 from pipelines.serve import StartedServers, leave_running, stop_all

@@ -16,7 +16,7 @@ from benchmarks.drills.asking import REQUEST_SECONDS, Asking
 from benchmarks.drills.facts import DrillFacts
 from benchmarks.drills.stage import Stage, cut_in_half
 from models.errors import ServerNotReady
-from models.framework import Format
+from models.formats import Format
 from serving.container import ContainerServer
 from serving.engine import read_file
 from serving.publish import model_store, saved_model_folder

@@ -89,6 +89,7 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_same_model(report),
         *_parity(report),
         *_accuracy(columns),
+        *_quality(report),
         *_agreement(report),
         *contests(columns),
         *_shortfalls(report),
@@ -160,6 +161,22 @@ def _accuracy(columns: tuple[Side, ...]) -> Iterable[Evidence]:
         yield Evidence(
             f"{first} is {100 * gap:.2f} points more accurate than {last}",
             f"{numbers} of the test split",
+        )
+
+
+def _quality(report: RunReport) -> Iterable[Evidence]:
+    """Each network beside the baseline."""
+    baselines = [facts for facts in report.quality if facts.framework is None]
+    networks = [facts for facts in report.quality if facts.framework is not None]
+    for baseline in baselines if networks else ():
+        numbers = ", ".join(f"{facts.subject} {facts.roc_auc:.4f}" for facts in networks)
+        behind = max(baseline.roc_auc - facts.roc_auc for facts in networks)
+        failed = any(c.stage == "quality" and c.outcome is Outcome.FAIL for c in report.checks)
+        claim = f"at most {behind:.4f} behind" if behind > 0 else "both ahead of"
+        yield Evidence(
+            f"The networks are {claim} {baseline.subject}",
+            f"ROC AUC {numbers} against {baseline.roc_auc:.4f}",
+            caution=failed,
         )
 
 

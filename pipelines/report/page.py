@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.facts import RunReport
-from pipelines.report import charts, evidence, figures, matrices, sides, speed, timeline
+from pipelines.report import charts, evidence, figures, matrices, quality, sides, speed, timeline
 
 _MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!", "warning": "!"}
 
@@ -44,6 +44,10 @@ def render_page(report: RunReport) -> str:
             malformed=matrices.malformed_matrix(report),
             confusions=matrices.confusions(report),
             training_charts=charts.training_charts(report),
+            quality_lines=quality.quality_lines(report),
+            quality_columns=quality.COLUMNS,
+            quality_lead=quality.quality_lead(report) if report.quality else "",
+            reliability=quality.reliability_chart(report),
             timeline=timeline.timeline(report.timings),
             speed_charts=speed.speed_charts(report),
             footprint_charts=charts.footprint_charts(report),

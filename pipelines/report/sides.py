@@ -12,6 +12,7 @@ from pipelines.facts import (
     ArtifactFacts,
     LatencyFacts,
     Protocol,
+    QualityFacts,
     RunReport,
     ServerFacts,
     ThroughputFacts,
@@ -34,6 +35,7 @@ class Side:
     latency: dict[Protocol, LatencyFacts]
     throughput: dict[tuple[Protocol, int], ThroughputFacts]
     served_difference: float | None
+    quality: QualityFacts | None = None
 
     @property
     def name(self) -> str:
@@ -97,6 +99,7 @@ def _side(report: RunReport, framework: FrameworkName, server: ServerFacts | Non
             for facts in report.throughput
             if ours(facts.server)
         },
+        quality=next((facts for facts in report.quality if facts.framework == framework), None),
         served_difference=max((gap for gap in gaps if figures.is_known(gap)), default=None),
     )
 
@@ -117,6 +120,7 @@ def _model_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
         columns,
         lambda side: figures.percent(side.training.test_accuracy if side.training else None),
     )
+    yield _line("Model", "ROC AUC", columns, _roc_auc)
     yield _line("Model", "Exported files", columns, _sizes)
     yield _line(
         "Model",
@@ -124,6 +128,10 @@ def _model_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
         columns,
         lambda side: figures.difference(side.served_difference),
     )
+
+
+def _roc_auc(side: Side) -> str:
+    return f"{side.quality.roc_auc:.4f}" if side.quality else ""
 
 
 def _sizes(side: Side) -> str:

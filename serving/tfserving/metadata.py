@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict, ParseError
 
+from models.contract import TEXT
 from models.errors import NameMismatch, ServerFault
 from models.predictor import UNSTATED, Signature, StatedTensor
 from serving.tfserving.messages import SignatureDefMap
@@ -60,7 +61,7 @@ def _stated(tensors: Any) -> tuple[StatedTensor, ...]:
 
 def _state(name: str, info: Any) -> StatedTensor:
     kind = BY_NUMBER.get(info.dtype)
-    dtype = UNSTATED if kind is None else "str" if kind is STRING else kind.dtype.name
+    dtype = UNSTATED if kind is None else TEXT if kind is STRING else kind.dtype.name
     shape = info.tensor_shape
     sizes = None if shape.unknown_rank else tuple(each.size for each in shape.dim[1:])
     return StatedTensor(name, dtype, sizes)

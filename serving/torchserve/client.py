@@ -25,6 +25,7 @@ from serving.torchserve.tokens import Tokens
 from serving.wire.call import WireCall
 from serving.wire.failures import grpc_failure, http_failure, transport_failure
 from serving.wire.rows import decode_rows, encode_rows
+from serving.wire.text import without_text
 
 TIMEOUT_SECONDS = 30.0
 METHOD = "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions"
@@ -180,8 +181,7 @@ class GrpcClient(Closing):
         Raises:
             BadRequest, ServerFault, Unreachable: as the server, or its silence, says.
         """
-        arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-        answer = self.send_raw({"safetensors": save_safetensors(arrays)}, model_name)
+        answer = self.send_raw({"safetensors": save_safetensors(without_text(tensors))}, model_name)
         try:
             outputs: dict[str, np.ndarray] = load_safetensors(answer)
         except SafetensorError as error:
@@ -218,8 +218,7 @@ class GrpcClient(Closing):
 
     def call_for(self, inputs: Tensors) -> WireCall:
         """The request that ``predict`` would send, as bytes; its token lasts up to an hour."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        parts = {"safetensors": save_safetensors(arrays)}
+        parts = {"safetensors": save_safetensors(without_text(inputs))}
         request = PredictionsRequest(model_name=self._model_name, input=parts)
         metadata = self._tokens.metadata("inference")
         return WireCall("gRPC", self._address, METHOD, metadata, request.SerializeToString())

@@ -1,12 +1,15 @@
 """The handler that travels inside the ``.mar`` and answers in TorchServe's worker process.
 
 It needs nothing of TwinServe: ``contract.json`` beside it says what the model takes and gives. The
-TorchScript module's ``forward`` takes those inputs by position and returns ``Dict[str, Tensor]``.
+TorchScript module's ``forward`` takes those inputs by position (text as ``List[str]``) and returns
+``Dict[str, Tensor]``.
 
 A request is either JSON (REST body; gRPC key ``data`` or ``body``) as TF Serving's REST interface
 defines it, ``{"instances": [...]}`` or ``{"inputs": ...}``
 (https://www.tensorflow.org/tfx/serving/api_rest), or safetensors bytes (gRPC key ``safetensors``).
-The answer has the form of its question.
+The answer has the form of its question. In JSON, ``null`` and ``NaN`` stand for a missing value where the
+contract lets it be missing. Safetensors have no text: a text input is two tensors there, its words' bytes as
+uint8 (N, longest) under its name, and their lengths as int64 (N,) under its name and ``.length``.
 
 A request that cannot be answered gets status 400 and a message. TorchServe 0.12 passes a status on
 over gRPC only when the WHOLE batch fails (its ``GRPCJob.response`` drops the status of a single
@@ -32,6 +35,7 @@ Encoder = Callable[[Arrays], bytes]
 Decoded = tuple[Arrays, Encoder]
 
 BAD_REQUEST, MODEL_FAILED = 400, 500
+TEXT, LENGTH = "string", ".length"
 NOT_NUMBERS = {
     "U": "strings",
     "b": "booleans",
@@ -115,7 +119,7 @@ class ScriptedModel:
 
     def _forward(self, inputs: Arrays) -> Arrays:
         names = [spec["name"] for spec in self.contract["inputs"]]
-        tensors = [torch.from_numpy(inputs[name]).to(self._device) for name in names]
+        tensors = [_argument(inputs[name], self._device) for name in names]
         try:
             with torch.inference_mode():
                 outputs = self._module(*tensors)
@@ -158,8 +162,11 @@ def read_safetensors(body: bytes, specs: Sequence[Spec]) -> Decoded:
         tensors = load_safetensors(body)
     except (SafetensorError, ValueError, KeyError) as error:
         raise _bad(f"The bytes are not safetensors: {error}.") from error
+    tensors = _with_text(tensors, specs)
     _check_names(tensors, specs, "The request")
     for spec in specs:
+        if spec["dtype"] == TEXT:
+            continue
         found = tensors[spec["name"]]
         if str(found.dtype) != spec["dtype"]:
             raise _bad(f"Input {spec['name']!r} must be {spec['dtype']}; got {found.dtype}.")
@@ -208,9 +215,11 @@ def _arrays(columns: Mapping[str, Any], specs: Sequence[Spec]) -> Arrays:
 
 def _array(values: Any, spec: Spec) -> np.ndarray:
     """Nested lists as one array (N, ...) of the contract's dtype; nothing is converted silently."""
+    if spec["dtype"] == TEXT:
+        return _words(values, spec)
     name, wanted = spec["name"], np.dtype(spec["dtype"])
     try:
-        found = np.asarray(values)
+        found = np.asarray(_with_nan(values) if spec.get("missing") else values)
     except (ValueError, OverflowError) as error:
         raise _bad(f"Input {name!r} has rows of different lengths; {_wanted(spec)}.") from error
     if found.dtype.kind in NOT_NUMBERS and found.dtype.kind != wanted.kind:
@@ -220,6 +229,56 @@ def _array(values: Any, spec: Spec) -> np.ndarray:
     if wanted.kind in "iuf" and not _fits(found, wanted):
         raise _bad(f"Input {name!r} holds numbers that {wanted} cannot hold.")
     return np.ascontiguousarray(found, wanted)
+
+
+def _words(values: Any, spec: Spec) -> np.ndarray:
+    """A list of words as text (N,); ``null`` is an empty word where the contract lets it be missing."""
+    if not isinstance(values, list) or not values:
+        raise _bad(f"Input {spec['name']!r} must be a word a row; {_wanted(spec)}.")
+    words = ["" if word is None and spec.get("missing") else word for word in values]
+    for word in words:
+        if not isinstance(word, str):
+            kind = "a list, so another shape" if isinstance(word, list) else type(word).__name__
+            raise _bad(f"Input {spec['name']!r} must be of type string; got {kind}.")
+    return np.array(words, np.str_)
+
+
+def _with_nan(values: Any) -> Any:
+    """``null`` as NaN, at any depth."""
+    if isinstance(values, list):
+        return [_with_nan(value) for value in values]
+    return float("nan") if values is None else values
+
+
+def _with_text(tensors: Arrays, specs: Sequence[Spec]) -> Arrays:
+    """The tensors, each text's two joined to one (N,)."""
+    joined = dict(tensors)
+    for name in [spec["name"] for spec in specs if spec["dtype"] == TEXT]:
+        if name in tensors:
+            joined[name] = _joined(name, tensors[name], joined.pop(name + LENGTH, None))
+    return joined
+
+
+def _joined(name: str, letters: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    if letters.dtype != np.uint8 or letters.ndim != 2 or not len(letters):
+        raise _bad(
+            f"Input {name!r} must be text: uint8 of shape (N, longest) with N of at least 1; got "
+            f"{letters.dtype} of shape {letters.shape}."
+        )
+    if lengths is None or lengths.dtype != np.int64 or lengths.shape != letters.shape[:1]:
+        raise _bad(f"Input {name!r} lacks its lengths, {name + LENGTH!r}: int64 of shape (N,).")
+    if lengths.min() < 0 or lengths.max() > letters.shape[1]:
+        raise _bad(f"Input {name!r} has lengths beyond its {letters.shape[1]} bytes a row.")
+    rows = zip(letters, lengths.tolist(), strict=True)
+    try:
+        return np.array([row[:length].tobytes().decode() for row, length in rows], np.str_)
+    except UnicodeDecodeError as error:
+        raise _bad(f"Input {name!r} is not UTF-8: {error}.") from error
+
+
+def _argument(array: np.ndarray, device: torch.device) -> Any:
+    """An input as TorchScript takes it."""
+    return array.tolist() if array.dtype.kind == "U" else torch.from_numpy(array).to(device)
 
 
 def _fits(found: np.ndarray, wanted: np.dtype) -> bool:
@@ -302,10 +361,13 @@ def _bad(message: str) -> PredictionException:
 
 
 def _wanted(spec: Spec) -> str:
-    return f"it must have shape (N, {', '.join(map(str, spec['shape']))}) with N of at least 1"
+    shape = ", ".join(("N", *map(str, spec["shape"])))
+    return f"it must have shape ({shape}) with N of at least 1"
 
 
 def _lowest_row(spec: Spec) -> np.ndarray:
+    if spec["dtype"] == TEXT:
+        return np.array([""])
     return np.full((1, *spec["shape"]), spec.get("low") or 0, spec["dtype"])
 
 

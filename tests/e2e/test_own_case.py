@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from models.framework import Format
+from models.formats import Format
 from pipelines.settings import PROJECT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.artifact import Manifest
-from models.framework import Format
+from models.formats import Format
 from pipelines.facts import Outcome
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow]

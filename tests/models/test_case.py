@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.case import Case, case_folder, case_module, case_names, load_case, load_dataset
+from models.case import Case, Quality, case_folder, case_module, case_names, load_case, load_dataset
 from models.errors import CaseError, TwinServeError, UnknownCase
 
 CASE_PY = """
@@ -168,3 +169,33 @@ def test_importing_a_case_imports_no_network(write_case, tmp_path: Path):
     load_dataset(load_case("lazy", [home]))
     with pytest.raises((TwinServeError, RuntimeError), match="processes of their own"):
         case_module("lazy", "pytorch")
+
+
+def test_a_case_with_a_baseline_lacks_a_file_without_one(write_case):
+    case = CASE_PY.format(name="scored").replace(
+        "min_test_accuracy=0.5,", "min_test_accuracy=None,\n    quality=Quality('b'),"
+    )
+    case = case.replace("import Case, Training", "import Case, Quality, Training")
+    home = write_case("scored", files("scored", case=case))
+    with pytest.raises(CaseError, match=r"lacks baseline\.py"):
+        load_case("scored", [home])
+    (home / "scored" / "baseline.py").write_text("")
+    assert load_case("scored", [home]).quality == Quality("b")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"quality": Quality("no such label")}, "scores 'no such label'"),
+        ({"absent": {"SavedModel": "who needs it"}}, "cannot do without 'SavedModel'"),
+        ({"absent": {"TFLite": "typo"}}, "cannot do without 'TFLite'"),
+    ],
+)
+def test_what_a_case_cannot_ask_for(changes, told):
+    with pytest.raises(CaseError, match=told):
+        replace(load_case("flights"), **changes)
+
+
+def test_a_sample_is_taken_of_any_case(write_case):
+    home = write_case("few", files("few"))
+    assert len(load_dataset(load_case("few", [home]), sample=6).train) == 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.contract import Contract, TensorSpec
+from models.contract import UNSEEN, Contract, TensorSpec
 from models.errors import ContractMismatch
 
 CONTRACT = Contract(
@@ -62,3 +62,45 @@ def test_the_winning_class_is_that_of_the_scores():
 def test_scores_and_logits_must_be_outputs(field):
     with pytest.raises(ContractMismatch, match=f"{field} names the output 'nothing'"):
         replace(CONTRACT, **{field: "nothing"})
+
+
+TEXTS = replace(
+    CONTRACT,
+    inputs=(
+        TensorSpec("seats", "float32", (), low=1, high=500, missing=True),
+        TensorSpec("month", "float32", (), low=1, high=12),
+        TensorSpec("carrier", "string", ()),
+        TensorSpec("maker", "string", (), missing=True),
+    ),
+)
+
+
+def test_edges_of_text_and_of_what_may_be_missing():
+    edge = TEXTS.edge_inputs()
+    assert TEXTS.edges == ("all lowest", "all highest", "all missing", "unseen words")
+    np.testing.assert_array_equal(edge["seats"], np.array([1, 500, np.nan, 1], np.float32))
+    assert edge["month"].tolist() == [1, 12, 1, 1]
+    assert edge["carrier"].tolist() == ["", "~" * 64, "", UNSEEN]
+    assert edge["maker"].tolist() == ["", "~" * 64, "", UNSEEN]
+    assert len(UNSEEN.encode()) > len(UNSEEN)
+
+
+def test_edges_without_text_and_gaps_are_two():
+    assert CONTRACT.edges == ("all lowest", "all highest")
+
+
+def test_text_of_any_width_is_admitted_and_bytes_are_not():
+    spec = TEXTS.inputs[2]
+    assert spec.admits(np.array(["UA"])) and spec.admits(np.array(["a longer one"]))
+    assert not spec.admits(np.array([b"UA"]))
+    assert not spec.admits(np.zeros(1, np.float32))
+    assert not TEXTS.inputs[0].admits(np.zeros(1, np.float64))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "missing", "told"),
+    [("string", (2,), False, "one word a row"), ("int64", (), True, "cannot say")],
+)
+def test_what_text_and_gaps_cannot_be(dtype, shape, missing, told):
+    with pytest.raises(ContractMismatch, match=told):
+        TensorSpec("x", dtype, shape, missing=missing)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.contract import Contract, TensorSpec
-from models.dataset import Dataset, Split, batch_order
+from models.dataset import Dataset, Split, batch_order, spread_over
 from models.errors import ArtifactCorrupt, CaseError
 
 CONTRACT = Contract(
@@ -147,3 +147,60 @@ def test_a_data_set_that_disagrees_with_the_contract_is_refused(changes, told):
 def test_an_empty_split_is_refused(name):
     with pytest.raises(CaseError, match=f"The {name} split has no rows"):
         replace(dataset(), **{name: split(0)}).check(CONTRACT)
+
+
+TEXTS = Contract(
+    inputs=(TensorSpec("word", "string", ()), TensorSpec("size", "float32", (), missing=True)),
+    outputs=CONTRACT.outputs,
+    labels=CONTRACT.labels,
+    scores="scores",
+    logits="scores",
+)
+
+
+def texts(*words: str) -> Split:
+    size = np.full(len(words), np.nan, np.float32)
+    return Split({"word": np.array(words), "size": size}, np.zeros(len(words), np.int64))
+
+
+def test_text_and_gaps_survive_the_file(tmp_path):
+    written = Dataset(texts("a", ""), texts("Zürich ✈"), texts("b"))
+    written.check(TEXTS)
+    written.write(tmp_path / "d.npz")
+    read = Dataset.read(tmp_path / "d.npz")
+    assert read.digest() == written.digest()
+    assert read.train.inputs["word"].tolist() == ["a", ""]
+    assert read.validation.inputs["word"].tolist() == ["Zürich ✈"]
+    only = Dataset.read_split(tmp_path / "d.npz", "test")
+    assert only.inputs["word"].tolist() == ["b"]
+    assert np.isnan(only.inputs["size"]).all()
+
+
+def test_a_gap_that_the_contract_does_not_know_is_refused():
+    full = replace(TEXTS, inputs=(TEXTS.inputs[0], TensorSpec("size", "float32", ())))
+    with pytest.raises(CaseError, match="size of the train split holds NaN"):
+        Dataset(texts("a"), texts("a"), texts("a")).check(full)
+
+
+def test_words_instead_of_numbers_are_refused():
+    wrong = Split(
+        {"word": np.zeros(1, np.float32), "size": np.zeros(1, np.float32)}, np.zeros(1, int)
+    )
+    with pytest.raises(CaseError, match=r"word of the train split is float32\(1,\)"):
+        Dataset(wrong, texts("a"), texts("a")).check(TEXTS)
+
+
+def test_a_sample_is_spread_evenly_and_keeps_each_splits_share():
+    sampled = Dataset(split(60), split(20), split(20)).sample(10)
+    assert [len(getattr(sampled, name)) for name in Dataset.SPLITS] == [6, 2, 2]
+    assert sampled.train.inputs["key"].tolist() == [0, 10, 20, 30, 40, 50]
+    assert sampled.train.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    assert dataset().sample(1000).digest() == dataset().digest()
+
+
+@given(st.integers(1, 200), st.integers(1, 250))
+def test_spread_rows_are_different_and_in_order(rows, count):
+    places = spread_over(rows, count)
+    assert len(places) == min(rows, count)
+    assert (np.diff(places) > 0).all()
+    assert places[0] == 0 and places[-1] < rows

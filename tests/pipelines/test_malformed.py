@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from models.contract import Contract, TensorSpec
 from models.errors import BadRequest, Unreachable
 from pipelines.facts import Outcome
-from pipelines.malformed import MALFORMATIONS, judge, send_malformed
+from pipelines.malformed import MALFORMATIONS, judge, malformations, send_malformed
 from serving.endpoints import Endpoint
 
 BY_TITLE = {each.title: each for each in MALFORMATIONS}
@@ -105,3 +106,30 @@ def test_a_server_that_breaks_fails_every_time(digits, tmp_path):
 def test_an_error_is_told_by_its_status_or_its_name(digits, tmp_path, error, status):
     facts = outcomes(Client(0, "", error), digits, tmp_path)
     assert {each.status for each in facts} == {status}
+
+
+TEXTS = Contract(
+    inputs=(TensorSpec("word", "string", ()), TensorSpec("size", "float32", ())),
+    outputs=(TensorSpec("scores", "float32", (2,)),),
+    labels=("a", "b"),
+    scores="scores",
+    logits="scores",
+)
+ROW = {"word": np.array(["UA"]), "size": np.ones(1, np.float32)}
+
+
+def test_a_row_of_bare_numbers_and_words_is_wrong_in_its_own_ways():
+    bodies = {
+        each.title: json.loads(each.body(ROW, TEXTS))["instances"][0]
+        for each in malformations(TEXTS)[1:]
+    }
+    assert bodies["wrong rank"] == {"word": "UA", "size": [[1.0]]}
+    assert bodies["wrong length"] == {"word": "UA", "size": [1.0, 1.0]}
+    assert bodies["strings for numbers"] == {"word": "UA", "size": "three"}
+    assert bodies["numbers for strings"] == {"word": 3.0, "size": 1.0}
+    assert bodies["missing input"] == {"word": "UA", "not_an_input": 1.0}
+
+
+def test_numbers_for_strings_are_sent_only_where_there_are_strings(digits):
+    assert malformations(digits.contract) == MALFORMATIONS
+    assert len(malformations(TEXTS)) == 7

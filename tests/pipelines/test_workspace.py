@@ -196,3 +196,32 @@ def test_the_latest_complete_version_is_taken(space: Workspace, manifest: Manife
     assert space.version_of("3") is None
     with pytest.raises(ArtifactMissing, match="no version 3 of 'digits'; there is 1, 2, 10"):
         space.manifest(3)
+
+
+def test_a_sample_is_other_data(space: Workspace) -> None:
+    few = replace(space, settings=space.settings.model_copy(update={"sample": 300}))
+    assert few.data_key() != space.data_key()
+
+
+def test_constants_are_named_by_their_rows_and_by_who_computed_them(space, tmp_path):
+    ours = space.constants_digest(DATA, None)
+    assert space.constants_digest("e" * 64, None) != ours
+    (tmp_path / "constants.json").write_text("{}")
+    theirs = space.constants_digest(DATA, tmp_path / "constants.json")
+    assert theirs != ours
+    (tmp_path / "constants.json").write_text("{ }")
+    assert space.constants_digest(DATA, tmp_path / "constants.json") != theirs
+
+
+def test_a_changed_baseline_makes_no_network_anew(write_case, settings):
+    source = case_folder("flights")
+    names = [path.name for path in source.glob("*.py")]
+    texts = {name: (source / name).read_text() for name in names}
+    texts["case.py"] = texts["case.py"].replace('name="flights"', 'name="copied"')
+    home = write_case("copied", texts)
+    here = settings.model_copy(update={"cases_path": str(home)})
+    before = Workspace.open("copied", here)
+    told, was = digests(before), before.baseline_digest(DATA)
+    (home / "copied" / "baseline.py").write_text(texts["baseline.py"] + "\n# A remark.\n")
+    assert digests(before) == told
+    assert before.baseline_digest(DATA) != was

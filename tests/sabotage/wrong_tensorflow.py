@@ -59,6 +59,7 @@ class InTrainingMode:
     def __init__(self, network: keras.Model) -> None:
         self._network = network
         self.variables = network.variables
+        self.layers = network.layers
 
     def __call__(self, inputs: Any, training: bool) -> Any:
         return self._network(inputs, training=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.artifact import Artifact, Manifest
-from models.framework import Format
+from models.formats import Format
 from serving.publish import MAR, SAVED_MODEL
 
 PROJECT = Path(__file__).resolve().parents[2]

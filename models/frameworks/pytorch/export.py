@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -9,11 +10,15 @@ from torch import nn
 
 from models.contract import Contract
 from models.dataset import Split
-from models.framework import Format
+from models.formats import Format
 
 
 def export(
-    network: nn.Module, contract: Contract, calibration: Split, folder: Path
+    network: nn.Module,
+    contract: Contract,
+    calibration: Split,
+    folder: Path,
+    absent: Collection[str] = (),
 ) -> dict[str, str]:
     """Write every format into ``folder``.
 
@@ -22,6 +27,7 @@ def export(
         contract: the twin's argument; TorchScript takes its names from the network's ``forward``.
         calibration: the twin's argument; nothing is quantised here.
         folder: exists and is empty.
+        absent: the twin's argument; TorchScript is what TorchServe serves.
 
     Returns:
         file or folder name by format.

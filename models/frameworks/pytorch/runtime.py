@@ -12,8 +12,8 @@ import torch
 
 from models.contract import Contract, Tensors
 from models.errors import ArtifactCorrupt
-from models.framework import Format
-from models.frameworks.pytorch.training import tensors_of
+from models.formats import Format
+from models.frameworks.pytorch.encoding import tensors_of
 from models.predictor import Closing, Predictor, Signature, StatedTensor
 
 
@@ -51,7 +51,7 @@ class TorchScriptPredictor(Closing):
     def signature(self) -> Signature:
         """Argument names are in the file; output names are those of one answer; shapes are not stated."""
         arguments = self._module.forward.schema.arguments[1:]  # the first one is self
-        probe = {s.name: np.zeros(s.batch(1), s.dtype) for s in self._contract.inputs}
+        probe = {s.name: s.filled(1, None) for s in self._contract.inputs}
         outputs = self.predict(probe)
         return Signature(
             tuple(StatedTensor(argument.name) for argument in arguments),

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models.case import Case, case_function
+from models.constants import Constants
 from models.contract import Contract, Tensors
 from models.dataset import Dataset, Split, batch_order
 from models.errors import ContractMismatch
 from models.framework import EpochListener, EpochRecord
+from models.frameworks.pytorch.encoding import body, encode, tensors_of
 from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
 from models.weights import Shapes, check_same_shapes
 
@@ -30,13 +32,18 @@ KERNEL_ROLES = {"weight": "kernel", "bias": "bias"}
 EMBEDDING_ROLES = {"weight": "embeddings"}
 
 
-def build(case: Case) -> nn.Module:
+def build(case: Case, constants: Constants | None = None) -> nn.Module:
     """The case's network, held against its contract by asking it once.
+
+    Args:
+        case: whose network.
+        constants: of its preprocessing, where the case asks for them.
 
     Raises:
         ContractMismatch: inputs or outputs differ from the contract's.
     """
-    network: nn.Module = case_function(case.name, "pytorch", "network")()
+    given = () if constants is None else (constants,)
+    network: nn.Module = case_function(case.name, "pytorch", "network")(*given)
     try:
         check_signature(case.contract, as_predictor(network, case.contract).signature())
     except Exception as error:
@@ -98,14 +105,22 @@ def train(
     optimizer = torch.optim.Adam(
         network.parameters(), plan.learning_rate, betas=(plan.beta_1, plan.beta_2), eps=plan.epsilon
     )
-    batches = _Batches(dataset.train, case)
+    train_split, validation = (
+        Split(encode(network, split.inputs, case.contract), split.labels)
+        for split in (dataset.train, dataset.validation)
+    )
+    steps = plan.epochs * plan.steps(len(train_split))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: 1 - step / steps if plan.decay else 1.0
+    )
+    batches = _Batches(train_split, case)
     records: list[EpochRecord] = []
     for epoch in range(plan.epochs):
         began = time.perf_counter()
-        loss, accuracy = _train_epoch(network, case, optimizer, batches.of_epoch(epoch))
+        loss, accuracy = _train_epoch(network, case, optimizer, schedule, batches.of_epoch(epoch))
         seconds = time.perf_counter() - began
-        validation = _score(network, case, dataset.validation)
-        records.append(EpochRecord(epoch + 1, loss, accuracy, *validation, seconds))
+        scores = _score(network, case, validation)
+        records.append(EpochRecord(epoch + 1, loss, accuracy, *scores, seconds))
         on_epoch(records[-1])
     return records
 
@@ -123,7 +138,7 @@ class InMemoryPredictor(Closing):
         if set(arguments) == set(names := self._contract.input_names) and arguments != names:
             raise ContractMismatch(f"forward takes {arguments}; the contract's order is {names}.")
         inputs = tuple(StatedTensor(name) for name in arguments)
-        probe = {s.name: np.zeros(s.batch(2), s.dtype) for s in self._contract.inputs}
+        probe = {s.name: s.filled(2, None) for s in self._contract.inputs}
         outputs = [
             StatedTensor(n, a.dtype.name, a.shape[1:]) for n, a in self.predict(probe).items()
         ]
@@ -138,42 +153,49 @@ class InMemoryPredictor(Closing):
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def tensors_of(inputs: Tensors, contract: Contract) -> list[Tensor]:
-    """Positional arguments in the contract's order."""
-    return [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in contract.input_names]
-
-
 class _Batches:
     """Batches in the order of ``batch_order``: rows are gathered once an epoch, batches are views."""
 
     def __init__(self, split: Split, case: Case) -> None:
-        self._inputs = tensors_of(split.inputs, case.contract)
+        self._inputs = _tensors_in(split)
         self._labels = torch.from_numpy(split.labels)
         self._plan = case.training
 
-    def of_epoch(self, epoch: int) -> Iterator[tuple[list[Tensor], Tensor]]:
+    def of_epoch(self, epoch: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         plan = self._plan
         orders = batch_order(len(self._labels), plan.batch_size, epoch, plan.seed)
         index = torch.from_numpy(np.concatenate(orders))
-        columns = [rows[index].split(plan.batch_size) for rows in (*self._inputs, self._labels)]
+        names = list(self._inputs)
+        columns = [
+            rows[index].split(plan.batch_size) for rows in (*self._inputs.values(), self._labels)
+        ]
         for *inputs, labels in zip(*columns, strict=True):
-            yield inputs, labels
+            yield dict(zip(names, inputs, strict=True)), labels
+
+
+def _tensors_in(split: Split) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in split.inputs.items()
+    }
 
 
 def _train_epoch(
     network: nn.Module,
     case: Case,
     optimizer: torch.optim.Optimizer,
-    batches: Iterator[tuple[list[Tensor], Tensor]],
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    batches: Iterator[tuple[dict[str, Tensor], Tensor]],
 ) -> tuple[float, float]:
     """Mean loss in nats a row and accuracy, both over the epoch's training batches."""
     network.train()
+    part = body(network, {})
     seen: list[tuple[Tensor, Tensor]] = []
     for inputs, labels in batches:
         optimizer.zero_grad(set_to_none=True)
-        logits = network(*inputs)[case.contract.logits]
+        logits = part(inputs)[case.contract.logits]
         nn.functional.cross_entropy(logits, labels).backward()
         optimizer.step()
+        schedule.step()
         seen.append((logits.detach(), labels))
     # Scored together: small sums at every step would slow a small network down.
     every_logit, every_label = (torch.cat(parts) for parts in zip(*seen, strict=True))
@@ -189,7 +211,7 @@ def _score(network: nn.Module, case: Case, split: Split) -> tuple[float, float]:
     network.eval()
     labels = torch.from_numpy(split.labels)
     with torch.inference_mode():
-        logits = network(*tensors_of(split.inputs, case.contract))[case.contract.logits]
+        logits = body(network, split.inputs)(_tensors_in(split))[case.contract.logits]
         return _loss_and_accuracy(logits, labels)
 
 

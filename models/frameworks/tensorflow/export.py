@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,18 @@ import tensorflow as tf
 
 from models.contract import Contract
 from models.dataset import Split
-from models.framework import Format
-from models.frameworks.tensorflow.training import call_form
+from models.formats import Format
+from models.frameworks.tensorflow.encoding import call_form
 
 SIGNATURE = "serving_default"
 
 
 def export(
-    network: keras.Model, contract: Contract, calibration: Split, folder: Path
+    network: keras.Model,
+    contract: Contract,
+    calibration: Split,
+    folder: Path,
+    absent: Collection[str] = (),
 ) -> dict[str, str]:
     """Write every format into ``folder``.
 
@@ -27,6 +31,7 @@ def export(
         contract: names inputs and outputs in every file.
         calibration: rows that set the ranges of the int8 file.
         folder: exists and is empty.
+        absent: formats that the case does without.
 
     Returns:
         file or folder name by format.
@@ -38,9 +43,11 @@ def export(
     }
     saved_model = folder / names[Format.SAVED_MODEL]
     write_saved_model(network, contract, saved_model)
-    write_tflite(saved_model, folder / names[Format.TFLITE])
-    write_tflite_int8(saved_model, calibration, folder / names[Format.TFLITE_INT8])
-    return {str(form): name for form, name in names.items()}
+    if Format.TFLITE not in absent:
+        write_tflite(saved_model, folder / names[Format.TFLITE])
+    if Format.TFLITE_INT8 not in absent:
+        write_tflite_int8(saved_model, calibration, folder / names[Format.TFLITE_INT8])
+    return {str(form): name for form, name in names.items() if form not in absent}
 
 
 def write_saved_model(network: keras.Model, contract: Contract, folder: Path) -> None:
@@ -58,6 +65,8 @@ def write_saved_model(network: keras.Model, contract: Contract, folder: Path) ->
     # The TensorFlow variables, not Keras' wrappers: Keras gives those back as copies when the module is
     # saved, and a server that runs the graph in a session would fill the copies and find the rest empty.
     module.weights = [variable.value for variable in network.variables]
+    # Look-up tables are resources; a SavedModel holds those that its module can be asked for.
+    module.tables = [table for layer in network.layers for table in getattr(layer, "tables", ())]
     concrete = tf.function(serve).get_concrete_function(**specs)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: concrete})
 

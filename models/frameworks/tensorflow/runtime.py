@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from models.contract import Contract, Tensors
+from models.contract import TEXT, Contract, Tensors
 from models.errors import ArtifactCorrupt
-from models.framework import Format
+from models.formats import Format
 from models.frameworks.tensorflow.export import SIGNATURE
 from models.predictor import Closing, Predictor, Signature, StatedTensor
 
@@ -94,7 +94,7 @@ class TFLitePredictor(Closing):
         return tuple(
             StatedTensor(
                 name,
-                "float32" if _is_quantised(detail) else np.dtype(detail["dtype"]).name,
+                "float32" if _is_quantised(detail) else _dtype_name(detail["dtype"]),
                 tuple(int(size) for size in detail["shape_signature"][1:]),
             )
             for name, detail in details.items()
@@ -108,11 +108,18 @@ def _stated(tensors: dict[str, Any]) -> tuple[StatedTensor, ...]:
     )
 
 
+def _dtype_name(dtype: Any) -> str:
+    """LiteRT's strings are numpy's bytes."""
+    return TEXT if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
+
+
 def _is_quantised(detail: dict[str, Any]) -> bool:
     return bool(detail["quantization"][0])
 
 
 def _quantise(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    if array.dtype.kind == "U":
+        return np.char.encode(array, "utf-8")
     if not _is_quantised(detail):
         return np.asarray(array, dtype=detail["dtype"])
     scale, zero_point = detail["quantization"]

@@ -9,22 +9,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.case import Case, case_function
+from models.case import Case, Training, case_function
+from models.constants import Constants
 from models.contract import Contract, Tensors
 from models.dataset import Dataset, Split, batch_order
 from models.errors import ContractMismatch
 from models.framework import EpochListener, EpochRecord
+from models.frameworks.tensorflow.encoding import body, call_form, encode
 from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
 from models.weights import Shapes, check_same_shapes
 
 
-def build(case: Case) -> keras.Model:
+def build(case: Case, constants: Constants | None = None) -> keras.Model:
     """The case's network, held against its contract.
+
+    Args:
+        case: whose network.
+        constants: of its preprocessing, where the case asks for them.
 
     Raises:
         ContractMismatch: inputs or outputs differ from the contract's.
     """
-    network = case_function(case.name, "tensorflow", "network")()
+    given = () if constants is None else (constants,)
+    network = case_function(case.name, "tensorflow", "network")(*given)
     try:
         check_signature(case.contract, as_predictor(network, case.contract).signature())
     except Exception as error:
@@ -81,20 +88,28 @@ def train(
         one record an epoch.
     """
     plan = case.training
+    train_split, validation = (
+        Split(encode(network, split.inputs, case.contract), split.labels)
+        for split in (dataset.train, dataset.validation)
+    )
     # The other outputs are functions of the logits; the learner shares all weights and leaves them out.
-    learner = keras.Model(network.inputs, network.output[case.contract.logits])
+    part = body(network, train_split.inputs)
+    learner = keras.Model(part.input, part.output[case.contract.logits])
     learner.compile(
         optimizer=keras.optimizers.Adam(
-            plan.learning_rate, beta_1=plan.beta_1, beta_2=plan.beta_2, epsilon=plan.epsilon
+            _learning_rate(plan, len(dataset.train)),
+            beta_1=plan.beta_1,
+            beta_2=plan.beta_2,
+            epsilon=plan.epsilon,
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
-    recorder = _Recorder(network, case, dataset.validation, on_epoch)
+    recorder = _Recorder(learner, validation, on_epoch)
     learner.fit(
-        _batches(dataset.train, case),
+        _batches(train_split, case),
         epochs=plan.epochs,
-        steps_per_epoch=-(-len(dataset.train) // plan.batch_size),
+        steps_per_epoch=plan.steps(len(dataset.train)),
         callbacks=[recorder],
         verbose=0,
     )
@@ -122,25 +137,15 @@ class InMemoryPredictor(Closing):
         return {name: outputs[name].numpy() for name in self._contract.output_names}
 
 
-def call_form(tensors: dict[str, Any]) -> Any:
-    """A network with one input is called with the tensor, one with several with the dict."""
-    return next(iter(tensors.values())) if len(tensors) == 1 else tensors
-
-
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Scores the validation split after each epoch, outside the epoch's time."""
 
-    def __init__(
-        self, network: keras.Model, case: Case, validation: Split, on_epoch: EpochListener
-    ) -> None:
+    def __init__(self, learner: keras.Model, validation: Split, on_epoch: EpochListener) -> None:
         super().__init__()
         self.records: list[EpochRecord] = []
-        self._case = case
         self._validation = validation
         self._on_epoch = on_epoch
-        self._score = tf.function(
-            lambda inputs: network(inputs, training=False)[case.contract.logits]
-        )
+        self._score = tf.function(lambda inputs: learner(inputs, training=False))
         self._began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -173,6 +178,13 @@ def _variables(network: keras.Model) -> dict[str, Any]:
         for variable in layer.weights
         if "seed" not in variable.name
     }
+
+
+def _learning_rate(plan: Training, rows: int) -> Any:
+    if not plan.decay:
+        return plan.learning_rate
+    steps = plan.epochs * plan.steps(rows)
+    return keras.optimizers.schedules.PolynomialDecay(plan.learning_rate, steps, 0.0, power=1.0)
 
 
 def _batches(split: Split, case: Case) -> tf.data.Dataset:

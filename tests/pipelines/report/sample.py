@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from pipelines.facts import (
+    AbsentFormat,
     ArtifactFacts,
     Check,
     ContractTensor,
@@ -17,6 +18,8 @@ from pipelines.facts import (
     Outcome,
     ParityRow,
     Protocol,
+    QualityFacts,
+    ReliabilityFacts,
     RunReport,
     ServerFacts,
     StageTiming,
@@ -80,6 +83,35 @@ def sample_report() -> RunReport:
         timings=_timings(),
         environment=_environment(),
     )
+
+
+def scored_report() -> RunReport:
+    """A case with a baseline, and without one of the formats."""
+    shifts: tuple[tuple[str, FrameworkName | None, float], ...] = (
+        ("Keras", "tensorflow", 0.0),
+        ("PyTorch", "pytorch", 0.01),
+        ("gradient boosting", None, -0.02),
+    )
+    quality = [
+        QualityFacts(
+            subject=subject,
+            framework=framework,
+            roc_auc=0.702 + shift,
+            pr_auc=0.42,
+            log_loss=0.48,
+            calibration_error=0.02,
+            reliability=[
+                ReliabilityFacts(predicted=n / 12 + 0.02 + shift, observed=n / 12 + 0.03, rows=100)
+                for n in range(10)
+            ],
+            rows=1000,
+            positives=220,
+            seconds=3.0,
+        )
+        for subject, framework, shift in shifts
+    ]
+    absent = [AbsentFormat(format="TFLite int8", reason="its inputs would be <b>integers</b>")]
+    return sample_report().model_copy(update={"quality": quality, "absent": absent})
 
 
 def failed_report() -> RunReport:

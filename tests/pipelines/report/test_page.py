@@ -15,7 +15,7 @@ import pytest
 from pipelines.facts import Outcome, RunReport
 from pipelines.report import write_report
 
-SAMPLES = ("sample", "failed", "voided", "empty")
+SAMPLES = ("sample", "scored", "failed", "voided", "empty")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m"
 Make = Callable[[str], RunReport]
@@ -106,6 +106,18 @@ def test_verdict_of_a_good_run(make: Make, tmp_path: Path) -> None:
     assert "answers one client faster, 2.4 × over REST and 3.6 × over gRPC" in text
     assert "Both servers give the same label to 100 % of 360 rows" in text
     assert "TorchServe 0.12.0 needs 1.2 × the memory of TF Serving API (embedded)" in text
+
+
+def test_quality_stands_beside_the_baseline(make: Make, tmp_path: Path) -> None:
+    text = page_of(make("scored"), tmp_path).text
+    assert "The networks are both ahead of gradient boosting" in text
+    assert "ROC AUC Keras 0.7020, PyTorch 0.7120 against 0.6820" in text
+    assert (
+        "of which 22.00 % are positive: chance has a ROC AUC of 0.5 and a PR AUC of 0.2200" in text
+    )
+    assert "PyTorch: foretold 0.030, observed 0.030" in (tmp_path / "index.html").read_text()
+    assert "its inputs would be <b>integers</b>" in text
+    assert "Quality" not in page_of(make("sample"), tmp_path).text
 
 
 def test_a_warning_stands_under_the_verdict(make: Make, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_models_name_is_quoted(contract: Contract) -> None:
 def test_the_signature_is_read_without_the_batch_axis(contract: Contract) -> None:
     assert client_of(contract, answering(200, METADATA)).signature() == Signature(
         inputs=(StatedTensor("image", "float32", (8, 8, 1)),),
-        outputs=(StatedTensor("word", "str", None),),
+        outputs=(StatedTensor("word", "string", None),),
     )
 
 

@@ -1,7 +1,8 @@
 """Makes the scripted modules of these tests; a process of its own, so that pytest's needs no torch.
 
 Usage: python make_model.py <folder>. Leaves ``images.pt`` (one input, two outputs), ``mixed.pt`` (two
-inputs of different dtypes, one output), and ``images.npz`` with inputs and the in-memory outputs.
+inputs of different dtypes, one output), ``texts.pt`` (a word and a number that may be missing), and
+``images.npz`` with inputs and the in-memory outputs.
 """
 
 import sys
@@ -38,6 +39,15 @@ class Mixed(nn.Module):
         return {"score": self.table(key) + offset}
 
 
+class Texts(nn.Module):
+    """The length of ``word`` in bytes, as TorchScript counts, and ``size``, NaN taken for -1, (N, 2)."""
+
+    def forward(self, word: list[str], size: torch.Tensor) -> dict[str, torch.Tensor]:
+        lengths = torch.tensor([len(each) for each in word], dtype=torch.float32)
+        filled = torch.where(torch.isnan(size), torch.full_like(size, -1.0), size)
+        return {"score": torch.stack((lengths, filled), dim=1)}
+
+
 def main(folder: Path) -> None:
     torch.manual_seed(7)
     images = Images().eval()
@@ -45,6 +55,7 @@ def main(folder: Path) -> None:
     warnings.simplefilter("ignore", DeprecationWarning)
     torch.jit.script(images).save(str(folder / "images.pt"))
     torch.jit.script(Mixed().eval()).save(str(folder / "mixed.pt"))
+    torch.jit.script(Texts().eval()).save(str(folder / "texts.pt"))
     image = np.random.default_rng(7).uniform(0, 16, (9, 8, 8, 1)).astype(np.float32)
     with torch.inference_mode():
         outputs = images(torch.from_numpy(image))

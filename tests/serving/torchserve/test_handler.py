@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from models.contract import Contract
+from models.contract import Contract, TensorSpec
 from serving.torchserve.repository import pack
 from serving.wire.rows import decode_rows, encode_rows
+from serving.wire.text import without_text
 
 pytestmark = pytest.mark.frameworks
 HOST = Path(__file__).with_name("handler_host.py")
@@ -74,6 +75,78 @@ def mixed(scripted, mixed_contract, tmp_path_factory) -> Iterator[Ask]:
     with host(folder) as process:
         yield asking(process)
         process.stdin.close()
+
+
+TEXTS = Contract(
+    inputs=(
+        TensorSpec("word", "string", (), missing=True),
+        TensorSpec("size", "float32", (), missing=True),
+    ),
+    outputs=(TensorSpec("score", "float32", (2,)),),
+    labels=("no", "yes"),
+    scores="score",
+    logits="score",
+)
+
+
+@pytest.fixture(scope="module")
+def texts(scripted, tmp_path_factory) -> Iterator[Ask]:
+    folder = unpack(scripted.folder / "texts.pt", TEXTS, tmp_path_factory.mktemp("texts"))
+    with host(folder) as process:
+        yield asking(process)
+        process.stdin.close()
+
+
+RAW = {"word": np.array(["UA", "", "Zürich ✈"]), "size": np.array([1, np.nan, 3], np.float32)}
+SAID = [[2, 1], [0, -1], [11, 3]]
+
+
+def test_words_and_gaps_arrive_the_same_in_rows_and_in_safetensors(texts):
+    [(_, rows)] = texts({"body": encode_rows(RAW)})
+    [(_, packed)] = texts({"safetensors": save(without_text(RAW))})
+    assert decode_rows(rows, TEXTS)["score"].tolist() == SAID
+    assert load(packed)["score"].tolist() == SAID
+
+
+def test_null_is_a_gap(texts):
+    rows = [{"word": None, "size": None}, {"word": "UA", "size": 1}]
+    [(status, answer)] = texts({"body": json.dumps({"instances": rows}).encode()})
+    assert status == 200
+    assert json.loads(answer)["predictions"] == [[0, -1], [2, 1]]
+
+
+def test_requests_with_words_of_different_widths_are_answered_together(texts):
+    parts = [{name: rows[n : n + 1] for name, rows in RAW.items()} for n in range(3)]
+    answers = texts(*({"safetensors": save(without_text(part))} for part in parts))
+    assert [load(body)["score"].tolist()[0] for _, body in answers] == SAID
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [(3, "type string; got int"), (["UA"], "another shape"), (True, "got bool")],
+)
+def test_what_is_no_word_is_refused(texts, word, told):
+    body = json.dumps({"instances": [{"word": word, "size": 1}]}).encode()
+    answer = texts({"body": body})
+    assert answer["status"] == 400
+    assert told in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"word": np.zeros((3, 2), np.float32)}, "must be text"),
+        ({"word": np.zeros(3, np.uint8)}, "must be text"),
+        ({"word.length": np.array([2, 0, 99])}, "beyond its 11 bytes"),
+        ({"word.length": np.array([2, -1, 1])}, "beyond its 11 bytes"),
+        ({"word.length": np.array([2, 0])}, "lacks its lengths"),
+        ({"word": np.full((3, 11), 0xFF, np.uint8)}, "not UTF-8"),
+    ],
+)
+def test_safetensors_that_hold_no_text_are_refused(texts, changes, told):
+    answer = texts({"safetensors": save({**without_text(RAW), **changes})})
+    assert answer["status"] == 400
+    assert told in answer["message"]
 
 
 def test_rows_are_answered_in_rows(images, scripted, images_contract):

@@ -121,3 +121,12 @@ def test_rows_that_differ_in_names(rows: list[Any]) -> None:
 def test_rows_that_are_no_array(rows: list[Any]) -> None:
     with pytest.raises(ShapeMismatch, match="scores"):
         decode_rows(answer(rows), ONE)
+
+
+def test_words_and_gaps_of_a_row_stand_beside_one_another():
+    body = encode_rows(
+        {"carrier": np.array(["UA", "ü"]), "seats": np.array([np.nan, 149], np.float32)}
+    )
+    assert body.decode() == (
+        '{"instances":[{"carrier":"UA","seats":NaN},{"carrier":"ü","seats":149.0}]}'
+    )

@@ -1,0 +1,168 @@
+"""Verbs ``push`` and ``lineage``: from a version back to the spans it was trained on, in MLMD.
+
+TFX registers what its components made. Training and pushing happen outside it; ``push`` adds them::
+
+    Span … ─► CsvExampleGen ─► Examples ─► Transform ─► TransformGraph
+                                   └─► Train ◄───────────────┘
+                                         └─► Model ─► Predict ─► Predictions ─► Evaluator ─► ModelBlessing
+                                               └─► Push ◄──────────────────────────────────────┘
+                                                    └─► Version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from models.artifact import digest_of
+from models.errors import ArtifactMissing, NotBlessed
+from pipelines.tfx.inside.predictions import FRAMEWORKS
+from pipelines.tfx.inside.store import IMPORTER, Store, values_of
+from pipelines.tfx.spans import FILE, span_folder
+
+Report = Callable[[Mapping[str, Any]], None]
+SPAN, MODEL, VERSION = "TwinServeSpan", "Model", "TwinServeVersion"
+
+
+def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Record a pushed version, with both blessings; see docs/tfx.md for request and result.
+
+    Raises:
+        NotBlessed: a blessing is missing, or says no; none means no.
+        ArtifactMissing: the lineage lacks the data or a blessing.
+    """
+    del report
+    store = Store.open(Path(request["state"]))
+    blessings = _blessings(store, request)
+    examples = _examples(store, request)
+    graphs = _graphs(store, examples.id)
+    models = {}
+    for name in FRAMEWORKS:
+        facts = request["models"][name]
+        values = {"framework": name, "sha256": facts["sha256"]}
+        models[name] = store.artifact(MODEL, facts["path"], values)
+        if store.maker(models[name]) is None:
+            inputs = [examples.id, *graphs]
+            store.execution("Train", inputs, [models[name]], {"framework": name})
+    _link_predictions(store, blessings, models)
+    values = {"case": request["case"], "version": int(request["version"])}
+    uri = request["path"]
+    version = store.artifact(VERSION, uri, values)
+    if store.maker(version) is None:
+        store.execution("Push", [*models.values(), *blessings.values()], [version], values)
+    return {"artifact": version, "case": request["case"], "version": request["version"]}
+
+
+def lineage(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """The tree above a version; see docs/tfx.md.
+
+    Raises:
+        ArtifactMissing: that version was never pushed.
+    """
+    del report
+    store = Store.open(Path(request["state"]))
+    wanted = {"case": request["case"], "version": int(request["version"])}
+    for each in store.of_type(VERSION):
+        if wanted.items() <= values_of(each).items():
+            return _tree(store, each, set())
+    pushed = sorted(int(values_of(each)["version"]) for each in store.of_type(VERSION))
+    raise ArtifactMissing(
+        f"Version {wanted['version']} of {wanted['case']} has no lineage.",
+        f"Pushed were: {', '.join(map(str, pushed)) or 'none'}.",
+    )
+
+
+def _tree(store: Store, artifact: Any, told: set[int]) -> dict[str, Any]:
+    """Each artifact with what it was made of; where it comes again, it is ``repeated``, without that."""
+    maker = store.maker(artifact.id)
+    repeated = artifact.id in told
+    told.add(artifact.id)
+    made_by = None
+    if maker is not None and not repeated:
+        made_by = {
+            "id": maker.id,
+            "type": maker.type.rpartition(".")[2],
+            "finished": maker.last_update_time_since_epoch / 1000,
+            "inputs": [_tree(store, each, told) for each in store.inputs(maker.id)],
+        }
+    return {
+        "id": artifact.id,
+        "type": artifact.type,
+        "uri": artifact.uri,
+        "properties": _shown(artifact),
+        "repeated": repeated and maker is not None,
+        "made_by": made_by,
+    }
+
+
+def _shown(artifact: Any) -> dict[str, Any]:
+    hidden = ("tfx_version", "is_external", "state", "name", "input_fingerprint")
+    values = {name: each for name, each in values_of(artifact).items() if name not in hidden}
+    return {name: each for name, each in values.items() if len(str(each)) <= 200}
+
+
+def _blessings(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
+    """By framework: the id of its blessing, which must say yes."""
+    given = request.get("blessings") or {}
+    for name in FRAMEWORKS:
+        if name not in given:
+            raise NotBlessed(
+                f"Version {request['version']} has no blessing of {name}.",
+                "None means no: evaluate it first.",
+            )
+        blessing = store.one(given[name])
+        facts = values_of(blessing)
+        if (
+            blessing.type != "ModelBlessing"
+            or facts.get("framework") != name
+            or not facts["blessed"]
+        ):
+            raise NotBlessed(
+                f"Version {request['version']} may not be pushed: {name} was not blessed.",
+                f"See {blessing.uri}.",
+            )
+    return {name: given[name] for name in FRAMEWORKS}
+
+
+def _examples(store: Store, request: Mapping[str, Any]) -> Any:
+    """The examples that were made of the data, with the spans they came from."""
+    folder = str(Path(request["state"]) / "staged" / request["data_digest"][:12])
+    for examples in store.of_type("Examples"):
+        maker = store.maker(examples.id)
+        if maker is None or values_of(maker).get("input_base") != folder:
+            continue
+        spans = []
+        for number in request["spans_of_data"]:
+            file = Path(request["spans"]) / span_folder(number) / FILE
+            uri = f"{file}#{digest_of(file)[:12]}"
+            spans.append(store.artifact(SPAN, uri, {"span": number, "sha256": digest_of(file)}))
+        store.add_inputs(maker.id, spans)
+        return examples
+    raise ArtifactMissing(
+        f"The lineage has no examples of the data {request['data_digest'][:12]}.",
+        "Validate them first.",
+    )
+
+
+def _graphs(store: Store, examples: int) -> list[int]:
+    """The newest transform graph of these examples, if there is one."""
+    found = [
+        artifact.id
+        for reader in store.readers(examples)
+        for artifact in store.made_by(reader.id)
+        if artifact.type == "TransformGraph"
+    ]
+    return [max(found)] if found else []
+
+
+def _link_predictions(
+    store: Store, blessings: Mapping[str, int], models: Mapping[str, int]
+) -> None:
+    """Say which models the judged predictions came from."""
+    for blessing in blessings.values():
+        judge = store.maker(blessing)
+        for predictions in store.inputs(judge.id) if judge else []:
+            maker = store.maker(predictions.id)
+            if maker is None or IMPORTER in maker.type:
+                store.execution("Predict", models.values(), [predictions.id], {})

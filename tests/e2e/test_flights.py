@@ -1,0 +1,49 @@
+"""The whole flow on raw rows of words, numbers and gaps: a sample of the flights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models.formats import Format
+
+pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow]
+
+SAMPLE = "4000"
+MORE_STEPS = ("--epochs", "12", "--batch-size", "64", "--learning-rate", "0.001")
+"""A small sample has too few batches for the case's own hyper-parameters."""
+
+
+@pytest.fixture(scope="module")
+def place(lasting_place: Callable[..., Any]) -> Any:
+    made = lasting_place()
+    made.environment["TWINSERVE_SAMPLE"] = SAMPLE
+    return made
+
+
+def test_the_whole_flow_runs_and_keeps_up_with_the_baseline(place: Any) -> None:
+    done = place.run("demo", "--case", "flights", *MORE_STEPS).succeeded()
+    done.said("Both may ship", "quality: 2 passed", "ROC AUC")
+    report = place.report("flights")
+    assert {tensor.dtype for tensor in report.inputs} == {"float32", "string"}
+    assert [facts.framework for facts in report.quality] == ["tensorflow", "pytorch", None]
+    assert {facts.rows for facts in report.quality} == {1009}
+    assert {artifact.format for artifact in report.artifacts} == set(Format) - {Format.TFLITE_INT8}
+    assert [absent.format for absent in report.absent] == [Format.TFLITE_INT8]
+    assert {facts.request for facts in report.malformed} >= {
+        "numbers for strings",
+        "strings for numbers",
+    }
+    assert {facts.wrong for facts in (*report.latency, *report.throughput)} == {0}
+    place.wait_for_quiet()
+
+
+def test_a_second_run_takes_everything_that_is_unchanged(place: Any) -> None:
+    parts = ("flights/data", "flights/constants", "flights/baseline", "flights/training")
+    before = place.made(*parts)
+    place.run("demo", "--case", "flights", *MORE_STEPS).succeeded().said("Both may ship")
+    assert place.made(*parts) == before
+    timings = {each.stage: each.cached for each in place.report("flights").timings.stages}
+    assert timings["prepare_constants"] and timings["judge_quality"] and timings["measure"]

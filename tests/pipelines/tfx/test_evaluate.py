@@ -1,0 +1,177 @@
+"""Both models judged by the same code: metrics, intervals, thresholds, blessings, lineage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from models.errors import ArtifactMissing, BaselineMissing, EvaluationError, NotBlessed
+from pipelines.tfx.worker import call
+
+from .conftest import TIMEOUT_SECONDS
+
+pytestmark = pytest.mark.tfx
+ROWS = 3000
+SERVICE = ("tensorflow_in_service", "pytorch_in_service")
+
+
+def predictions() -> dict[str, np.ndarray]:
+    """TensorFlow's model is good; PyTorch's has carrier UA the wrong way round."""
+    random = np.random.default_rng(0)
+    logits = random.normal(-1.2, 1.3, ROWS)
+    noisy = lambda scale: 1 / (1 + np.exp(-logits - random.normal(0, scale, ROWS)))  # noqa: E731
+    carrier = random.choice(["AA", "UA", "HA"], ROWS, p=[0.6, 0.39, 0.01])
+    torch = noisy(0.2)
+    torch[carrier == "UA"] = 0.5 - 0.4 * torch[carrier == "UA"]
+    return {
+        "late": (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
+        "tensorflow": noisy(0.1).astype(np.float32),
+        "pytorch": torch.astype(np.float32),
+        "tensorflow_in_service": noisy(0.4).astype(np.float32),
+        "pytorch_in_service": noisy(0.1).astype(np.float32),
+        "carrier": carrier,
+        "origin": random.choice(["EWR", "JFK"], ROWS),
+    }
+
+
+@pytest.fixture(scope="module")
+def judged(prepared, tmp_path_factory):
+    """Request and result of one evaluation against the model in service."""
+    path = tmp_path_factory.mktemp("predictions") / "predictions.npz"
+    arrays = predictions()
+    np.savez(path, **arrays)
+    request = {
+        "state": prepared.request["state"],
+        "predictions": str(path),
+        "slices": ["carrier", "origin"],
+        "baseline": True,
+    }
+    return arrays, call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)
+
+
+@pytest.mark.parametrize("framework", ["tensorflow", "pytorch"])
+def test_metrics_are_those_of_scikit_learn(judged, framework):
+    arrays, result = judged
+    for found in result["models"][framework]["slices"]:
+        column, _, value = found["slice"].partition("=")
+        mask = arrays[column] == value if column else np.ones(ROWS, bool)
+        late, scores = arrays["late"][mask], arrays[framework][mask]
+        assert found["rows"] == mask.sum()
+        metrics = found["metrics"]
+        assert metrics["roc_auc"] == pytest.approx(roc_auc_score(late, scores), abs=0.003)
+        assert metrics["pr_auc"] == pytest.approx(average_precision_score(late, scores), abs=0.01)
+        assert metrics["log_loss"] == pytest.approx(log_loss(late, scores), abs=0.001)
+        assert metrics["calibration"] == pytest.approx(scores.mean() / late.mean(), rel=1e-4)
+        for name, (low, high) in found["intervals"].items():
+            assert low <= metrics[name] + 0.01
+            assert high >= metrics[name] - 0.01
+            assert high - low < 1
+        in_service = roc_auc_score(late, arrays[f"{framework}_in_service"][mask])
+        assert found["in_service"]["roc_auc"] == pytest.approx(in_service, abs=0.003)
+
+
+def test_slices_are_those_with_enough_rows(judged):
+    arrays, result = judged
+    slices = [each["slice"] for each in result["models"]["pytorch"]["slices"]]
+    assert slices == ["", "carrier=AA", "carrier=UA", "origin=EWR", "origin=JFK"]
+    assert result["too_small"] == {"carrier=HA": int((arrays["carrier"] == "HA").sum())}
+
+
+def test_a_blessing_a_framework_with_every_failure_named(judged):
+    models = judged[1]["models"]
+    assert models["tensorflow"]["blessed"]
+    assert models["tensorflow"]["failures"] == []
+    assert [each.name for each in Path(models["tensorflow"]["blessing"]).iterdir()] == ["BLESSED"]
+    assert not models["pytorch"]["blessed"]
+    assert [each.name for each in Path(models["pytorch"]["blessing"]).iterdir()] == ["NOT_BLESSED"]
+    failures = {
+        (each["slice"], each["metric"], each["change"]): each["threshold"]
+        for each in models["pytorch"]["failures"]
+    }
+    assert failures["carrier=UA", "roc_auc", False] == "at least 0.52"
+    assert failures["", "roc_auc", True] == "at most 0.01 worse than the model in service"
+
+
+def push_request(prepared, judged, blessings):
+    return {
+        "state": prepared.request["state"],
+        "case": "flights",
+        "version": 1,
+        "path": "artifacts/flights/1",
+        "data_digest": prepared.result["validation"]["digest"],
+        "spans": prepared.request["spans"],
+        "spans_of_data": [1, 2, 3, 4],
+        "models": {
+            name: {"path": f"artifacts/flights/1/{name}", "sha256": name}
+            for name in ("tensorflow", "pytorch")
+        },
+        "blessings": blessings,
+    }
+
+
+def test_none_means_no_and_no_means_no(prepared, judged):
+    ids = {name: each["blessing_id"] for name, each in judged[1]["models"].items()}
+    with pytest.raises(NotBlessed, match="pytorch was not blessed"):
+        call("push", push_request(prepared, judged, ids), timeout_seconds=TIMEOUT_SECONDS)
+    del ids["tensorflow"]
+    with pytest.raises(NotBlessed, match="has no blessing of tensorflow"):
+        call("push", push_request(prepared, judged, ids), timeout_seconds=TIMEOUT_SECONDS)
+    request = {"state": prepared.request["state"], "case": "flights", "version": 1}
+    with pytest.raises(ArtifactMissing, match="Version 1 of flights has no lineage"):
+        call("lineage", request, timeout_seconds=TIMEOUT_SECONDS)
+
+
+def test_lineage_leads_from_the_version_to_the_spans(prepared, tmp_path):
+    arrays = predictions()
+    arrays["pytorch"] = arrays["tensorflow"]
+    np.savez(tmp_path / "good.npz", **{n: a for n, a in arrays.items() if n not in SERVICE})
+    state = prepared.request["state"]
+    request = {"state": state, "predictions": str(tmp_path / "good.npz"), "slices": []}
+    result = call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)
+    assert not result["compared_with_service"]
+    ids = {name: each["blessing_id"] for name, each in result["models"].items()}
+    call("push", push_request(prepared, None, ids), timeout_seconds=TIMEOUT_SECONDS)
+    wanted = {"state": state, "case": "flights", "version": 1}
+    tree = call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)
+    assert tree["type"] == "TwinServeVersion"
+    assert tree["made_by"]["type"] == "Push"
+    inputs = [each["type"] for each in tree["made_by"]["inputs"]]
+    assert sorted(inputs) == ["Model", "Model", "ModelBlessing", "ModelBlessing"]
+    spans = {node["properties"]["span"] for node in nodes_of(tree) if node["type"].endswith("Span")}
+    assert spans == {1, 2, 3, 4}
+    assert {"Examples", "TransformGraph", "Schema", "TwinServePredictions"} <= {
+        node["type"] for node in nodes_of(tree)
+    }
+
+
+def nodes_of(tree):
+    yield tree
+    for each in (tree["made_by"] or {"inputs": []})["inputs"]:
+        yield from nodes_of(each)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        (dict.fromkeys(SERVICE), BaselineMissing, "model in service was asked for"),
+        ({"pytorch": None}, EvaluationError, "lack pytorch"),
+        ({"pytorch": np.full(ROWS, 2.0)}, EvaluationError, "pytorch holds what is no probability"),
+        ({"pytorch": np.full(7, 0.5)}, EvaluationError, r"pytorch has shape \(7,\)"),
+        ({"late": np.zeros(ROWS)}, EvaluationError, "both must occur"),
+    ],
+)
+def test_predictions_that_cannot_be_judged(tmp_path, change, error, told):
+    arrays = {n: a for n, a in (predictions() | change).items() if a is not None}
+    np.savez(tmp_path / "p.npz", **arrays)
+    request = {
+        "state": str(tmp_path / "state"),
+        "predictions": str(tmp_path / "p.npz"),
+        "slices": ["carrier"],
+        "baseline": True,
+    }
+    with pytest.raises(error, match=told):
+        call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)
+    assert not (tmp_path / "state").exists()
