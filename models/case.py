@@ -23,6 +23,7 @@ from models.parity import Tolerance
 
 FILES = ("case.py", "data.py", "tensorflow.py", "pytorch.py")
 BASELINE = "baseline.py"
+SCHEMA = "schema.pbtxt"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ class Case:
             is then called with them.
         quality: what is asked of the probabilities; the case's ``baseline.py`` is held beside them.
         absent: by format that the case does without, the reason.
+        span: the input whose whole numbers tell the spans of the data apart, such as months; with one, TFX holds
+            each of them against the case's ``schema.pbtxt``, computes the constants, and judges both models on
+            the slices that ``data.slices`` names. Empty for a case without.
         packages: distributions that the data come from; another version of one makes everything anew.
     """
 
@@ -120,6 +124,7 @@ class Case:
     constants: bool = False
     quality: Quality | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
+    span: str = ""
     packages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -135,6 +140,17 @@ class Case:
                 f"The case {self.name!r} scores {self.quality.positive!r}; that needs two labels, and it "
                 f"among them, and they are {list(labels)}."
             )
+
+        if self.span and (self.span not in self.contract.input_names or not self.quality):
+            raise CaseError(
+                f"The case {self.name!r} has spans by {self.span!r}; that must be one of its inputs, and it needs "
+                "a `quality`."
+            )
+
+    @property
+    def label_column(self) -> str:
+        """The label that is scored, which is also the name of its column in the spans; empty without one."""
+        return self.quality.positive if self.quality else ""
 
     def compared(self, split: Split) -> Split:
         """The rows of a split on which everything is compared."""
@@ -176,6 +192,8 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
         raise CaseError(f"{folder / 'case.py'} must define CASE = Case(name={name!r}, ...).")
     if case.quality:
         _check_files(name, folder, (BASELINE,))
+    if case.span:
+        _check_files(name, folder, (SCHEMA,))
     return case
 
 

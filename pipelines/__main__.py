@@ -227,6 +227,17 @@ def rollback(case: CaseName = "digits") -> None:
     terminal.print_switch(out, deployment.rollback(space))
 
 
+@app.command(rich_help_panel=MORE)
+def lineage(
+    version: Annotated[int, typer.Argument(min=1, help="A version that was pushed.")],
+    case: CaseName = "flights",
+) -> None:
+    """Where a version came from, as TFX's metadata store has it: models, blessings, rows, spans."""
+    from pipelines.tfx.stages import read_lineage
+
+    terminal.print_lineage(out, read_lineage(Workspace.open(case, read_settings()), version))
+
+
 @app.command(rich_help_panel=SERVERS)
 def stop() -> None:
     """Stop what `serve` started, and what a killed run left behind."""

@@ -23,10 +23,12 @@ from pipelines.facts import (
     RunReport,
     Timings,
     Trainings,
+    ValidationFacts,
 )
 from pipelines.measure import measure
 from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers
+from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
@@ -37,11 +39,19 @@ T = TypeVar("T")
 
 def train_alone(space: Workspace) -> tuple[DataFacts, Trainings]:
     """Data, agreement before training, both trainings; what is complete is taken as it is."""
-    rows = prepare_constants(space, prepare_data(space))
+    _, rows = prepare_rows_alone(space)
     initial = _both(lambda name: initialise(space, name, rows))
     same = agree_before_training(space, *initial)
     trainings = _both(lambda name: train(space, name, rows, initial[FRAMEWORKS.index(name)]))
     return rows, Trainings(trainings=trainings, same_model=same)
+
+
+def prepare_rows_alone(space: Workspace) -> tuple[ValidationFacts | None, DataFacts]:
+    """The splits, what TFX says of them, and the constants, where the case needs them."""
+    rows = prepare_data(space)
+    validated = validate_data(space, rows) if space.uses_tfx else None
+    computed = Path(validated.constants) if validated else None
+    return validated, prepare_constants(space, rows, computed)
 
 
 def export_alone(space: Workspace) -> Manifest:
@@ -50,7 +60,7 @@ def export_alone(space: Workspace) -> Manifest:
     Raises:
         ArtifactMissing: there is no training of the case as it is now.
     """
-    rows = prepare_constants(space, prepare_data(space))
+    validated, rows = prepare_rows_alone(space)
     for name in FRAMEWORKS:
         if not space.training_folder(name, rows.basis).exists():
             raise ArtifactMissing(
@@ -64,6 +74,8 @@ def export_alone(space: Workspace) -> Manifest:
     manifest = assemble_version(space, rows, exports)
     keep(space, manifest.version, "train", facts)
     keep(space, manifest.version, "quality", judge_quality(space, rows, *facts.trainings))
+    evaluated = evaluate_slices(space, rows, *facts.trainings) if validated else None
+    keep(space, manifest.version, "tfx", tfx_findings(space, validated, evaluated))
     return manifest
 
 
@@ -105,7 +117,8 @@ def report_alone(space: Workspace, manifest: Manifest) -> tuple[RunReport, Path]
     facts = recall(space, manifest.version, "train", Trainings)
     found = facts.same_model.joined(
         judge_accuracy(space, facts.trainings),
-        _quality(space, manifest),
+        _of_case(space, manifest, "quality", space.case.quality is not None),
+        _of_case(space, manifest, "tfx", bool(space.case.span)),
         recall(space, manifest.version, "verify", Findings),
         recall(space, manifest.version, "check", Findings),
     )
@@ -125,11 +138,9 @@ def servers_for(space: Workspace, manifest: Manifest) -> Iterator[StartedServers
         started.stop()
 
 
-def _quality(space: Workspace, manifest: Manifest) -> Findings:
+def _of_case(space: Workspace, manifest: Manifest, stage: str, is_asked: bool) -> Findings:
     """Only a case that asks for it has any, so a version from before it did still gets its report."""
-    if space.case.quality is None:
-        return Findings()
-    return recall(space, manifest.version, "quality", Findings)
+    return recall(space, manifest.version, stage, Findings) if is_asked else Findings()
 
 
 def _both(work: Callable[[FrameworkName], T]) -> list[T]:

@@ -88,6 +88,11 @@ def read_report(page: Path) -> RunReport:
     return RunReport.model_validate_json(page.with_name("report.json").read_text())
 
 
+def failed(checks: Sequence[Check]) -> list[Check]:
+    """Those that said no."""
+    return [check for check in checks if check.outcome is Outcome.FAIL]
+
+
 def raise_if_failed(checks: Sequence[Check], page: Path | None = None) -> None:
     """
     Args:
@@ -97,13 +102,13 @@ def raise_if_failed(checks: Sequence[Check], page: Path | None = None) -> None:
     Raises:
         ChecksFailed: naming the first failed checks.
     """
-    failed = [check for check in checks if check.outcome is Outcome.FAIL]
-    if not failed:
+    found = failed(checks)
+    if not found:
         return
-    first = "; ".join(f"{check.subject}: {check.question}: {check.figure}" for check in failed[:3])
-    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    first = "; ".join(f"{check.subject}: {check.question}: {check.figure}" for check in found[:3])
+    more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     raise ChecksFailed(
-        f"{len(failed)} of {len(checks)} checks failed. {first}{more}.",
+        f"{len(found)} of {len(checks)} checks failed. {first}{more}.",
         f"See {page}." if page else "",
         str(page or ""),
     )

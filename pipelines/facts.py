@@ -335,6 +335,25 @@ class Environment(Facts):
     hyperparameters: dict[str, str]
 
 
+class ValidationFacts(Facts):
+    """What TFX says of the rows, and what it computed from them."""
+
+    constants: str = Field(description="The constants.json that it computed")
+    digest: str = Field(description="Of the spans and of their splits, as the lineage knows them")
+    spans: str = Field(description="Folder of the spans")
+    numbers: list[int] = Field(description="Of the spans")
+    findings: Findings
+
+
+class EvaluationFacts(Facts):
+    """What TFMA says of both models."""
+
+    blessings: dict[FrameworkName, int] = Field(
+        description="By framework that is blessed: its blessing's id in the lineage"
+    )
+    findings: Findings
+
+
 class RunReport(Facts):
     """Everything that one run found out."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from prefect import flow
@@ -19,17 +20,18 @@ from models import worker
 from models.artifact import Manifest
 from models.framework import FRAMEWORKS
 from pipelines.check import check_across, check_server
-from pipelines.conclude import conclude, keep, publish_report, raise_if_failed
+from pipelines.conclude import conclude, failed, keep, publish_report, raise_if_failed
 from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
-from pipelines.facts import DataFacts, Findings, Measurements, Trainings
+from pipelines.facts import DataFacts, Findings, Measurements, Trainings, ValidationFacts
 from pipelines.measure import measure, measurement_digest
 from pipelines.prefect_artifacts import publish_artifacts
 from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
+from pipelines.tfx.stages import evaluate_slices, record_push, tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
@@ -79,12 +81,13 @@ def side_by_side(
     """
     run = Run(Workspace.open(case, read_settings(), hyperparameters.changes(), fresh))
     try:
-        rows = prepare_rows(run)
+        validated, rows = prepare_rows(run)
         initial = initialise_twins(run, rows)
         _raise_first(initial)
         same = run.submit(agree_before_training, *initial, after=_each("initialise")).result()
         trained = train_twins(run, rows, initial)
         judged = judge_probabilities(run, rows, trained)
+        evaluating = evaluate_by_slices(run, rows, trained)
         manifest = export_version(run, rows, trained)
         trainings = [_training(run, future) for future in trained]
         keep(
@@ -95,6 +98,9 @@ def side_by_side(
         )
         quality = judged.result() if judged else Findings()
         keep(run.space, manifest.version, "quality", quality)
+        evaluated = evaluating.result() if evaluating else None
+        sliced = tfx_findings(run.space, validated, evaluated)
+        keep(run.space, manifest.version, "tfx", sliced)
         _rename_flow_run(f"{case} v{manifest.version}")
         verified = verify_files(run, manifest)
         with served(run, manifest) as servers:
@@ -106,7 +112,9 @@ def side_by_side(
         stop_all_servers(for_good=stopped)
         raise
     accuracy = judge_accuracy(run.space, trainings)
-    findings = same.joined(accuracy, quality, verified, checked)
+    findings = same.joined(accuracy, quality, sliced, verified, checked)
+    if validated and evaluated and not failed(findings.checks):
+        run.submit(record_push, manifest, validated, evaluated, after=["measure"]).result()
     report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
     page = publish_report(run.space, report)
     publish_artifacts(report, page)
@@ -114,22 +122,48 @@ def side_by_side(
     return str(page)
 
 
-def prepare_rows(run: Run) -> DataFacts:
-    """The splits, and the constants of preprocessing where the case needs them."""
+def prepare_rows(run: Run) -> tuple[ValidationFacts | None, DataFacts]:
+    """The splits, what TFX says of them, and the constants of preprocessing, where the case needs them."""
     space = run.space
     rows: DataFacts = run.submit(
         prepare_data, key=space.data_key(), made=space.data_folder()
     ).result()
+    validated: ValidationFacts | None = None
+    if space.uses_tfx:
+        validated = run.submit(
+            validate_data,
+            rows,
+            after=["prepare_data"],
+            key=space.validation_digest(rows.digest),
+            made=space.validation_folder(rows.digest),
+        ).result()
     if space.case.constants:
-        computed = space.settings.constants
+        computed = Path(validated.constants) if validated else space.settings.constants
         rows = run.submit(
             prepare_constants,
             rows,
-            after=["prepare_data"],
+            computed,
+            after=["validate_data" if validated else "prepare_data"],
             key=space.constants_digest(rows.digest, computed),
             made=space.constants_folder(rows.digest, computed),
         ).result()
-    return rows
+    return validated, rows
+
+
+def evaluate_by_slices(
+    run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]]
+) -> PrefectFuture[Any] | None:
+    """Both models on every slice, while they are exported; None where TFX takes no part."""
+    if not run.space.uses_tfx:
+        return None
+    return run.submit(
+        evaluate_slices,
+        rows,
+        *trained,
+        after=_each("train"),
+        key=run.space.evaluation_digest(rows.digest, rows.basis),
+        made=run.space.evaluation_folder(rows.digest, rows.basis),
+    )
 
 
 def judge_probabilities(
@@ -156,7 +190,7 @@ def initialise_twins(run: Run, rows: DataFacts) -> list[PrefectFuture[Any]]:
             name,
             rows,
             of=name,
-            after=["prepare_data"],
+            after=["prepare_constants" if run.space.case.constants else "prepare_data"],
             key=run.space.initial_digest(name, rows.basis),
             made=run.space.initial_folder(name, rows.basis),
         )

@@ -33,6 +33,14 @@ class Settings(BaseSettings):
         None,
         description="A constants.json computed elsewhere, instead of by numpy over the train split",
     )
+    tfx: bool = Field(
+        True,
+        description="Whether TFX validates, computes constants and evaluates, for a case with spans",
+    )
+    beam_runner: str = Field(
+        "", description="Beam's runner for TFX, such as FlinkRunner; empty for the local one"
+    )
+    beam_options: str = Field("", description="Its options, as on a command line")
     threads: int = Field(
         max(1, (os.cpu_count() or 2) // 2),
         ge=1,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.tree import Tree
 
 from models import worker
 from models.artifact import Manifest
@@ -25,6 +28,7 @@ MARKS = {
     Outcome.SHORTFALL: "[yellow]![/]",
     Outcome.WARNING: "[yellow]![/]",
 }
+DIGEST_LETTERS = 12
 QUIET_LIBRARIES = ("httpx", "httpcore", "asyncio", "h5py", "filelock")
 
 
@@ -198,6 +202,33 @@ def print_switch(console: Console, rows: list[SwitchFacts]) -> None:
     console.print(table)
     if all(row.switch_seconds is None for row in rows):
         console.print("Both versions answer alike: the servers' own states say that it is done.")
+
+
+def print_lineage(console: Console, root: Mapping[str, Any]) -> None:
+    """Where an artifact came from, a level of the tree for each step: what made it, and of what."""
+    tree = Tree(_lineage_line(root), guide_style="dim")
+    _grow(tree, root)
+    console.print(tree, soft_wrap=True)
+
+
+def _grow(tree: Tree, node: Mapping[str, Any]) -> None:
+    if (made_by := node["made_by"]) is None:
+        return
+    maker = tree.add(f"[dim]made by[/] {escape(made_by['type'])}")
+    for each in made_by["inputs"]:
+        _grow(maker.add(_lineage_line(each)), each)
+
+
+def _lineage_line(node: Mapping[str, Any]) -> str:
+    facts = ", ".join(f"{name} {_short(value)}" for name, value in node["properties"].items())
+    again = " [dim](as above)[/]" if node["repeated"] else ""
+    return f"[bold]{escape(node['type'].removeprefix('TwinServe'))}[/] {escape(facts)}{again}"
+
+
+def _short(value: object) -> str:
+    """A digest by its beginning."""
+    text = str(value)
+    return f"{text[:DIGEST_LETTERS]}…" if len(text) > 3 * DIGEST_LETTERS else text
 
 
 def print_settings(console: Console, settings: Settings) -> None:

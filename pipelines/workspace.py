@@ -34,7 +34,7 @@ import models.verbs
 import models.weights
 from models import worker
 from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
-from models.case import BASELINE, FILES, Case, case_folder, load_case
+from models.case import BASELINE, FILES, SCHEMA, Case, case_folder, load_case
 from models.errors import ArtifactCorrupt, ArtifactMissing, SettingsError
 from models.framework import FRAMEWORKS
 from models.verbs import RESULT
@@ -45,6 +45,10 @@ log = logging.getLogger("twinserve")
 
 PACKAGES = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch",)}
 DIGEST_LENGTH = 12
+TFX_SOURCES = (
+    PROJECT / "requirements/tfx.txt",
+    *sorted((PROJECT / "pipelines/tfx").rglob("*.py")),
+)
 SCORERS = ("models/quality.py", "pipelines/quality.py")
 JUDGES = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
 
@@ -168,6 +172,22 @@ class Workspace:
             _versions("scikit-learn", "numpy"),
         )
 
+    def validation_digest(self, data_digest: str) -> str:
+        """Digest of what TFX is asked of the rows."""
+        return digest_of_parts(
+            data_digest,
+            self.case.span,
+            digest_of_files([case_folder(self.case.name) / SCHEMA, *TFX_SOURCES]),
+        )
+
+    def evaluation_digest(self, data_digest: str, basis: str) -> str:
+        """Digest of the answers that TFMA judges, and of what it is asked."""
+        return digest_of_parts(
+            *(self.training_digest(framework, basis) for framework in FRAMEWORKS),
+            self.validation_digest(data_digest),
+            digest_of_files([case_folder(self.case.name) / "data.py"]),
+        )
+
     def quality_digest(self, data_digest: str, basis: str) -> str:
         """Digest of the answers that are scored, and of what scores them."""
         return digest_of_parts(
@@ -234,6 +254,11 @@ class Workspace:
             digest_of_files(judges),
         )
 
+    @property
+    def uses_tfx(self) -> bool:
+        """Whether TFX takes part: a case with spans, unless the settings say no or bring constants."""
+        return bool(self.case.span and self.settings.tfx and not self.settings.constants)
+
     # ---- places ----
 
     def data_folder(self) -> Path:
@@ -242,6 +267,13 @@ class Workspace:
     def constants_folder(self, data_digest: str, computed: Path | None) -> Path:
         digest = self.constants_digest(data_digest, computed)
         return self.home / "constants" / digest[:DIGEST_LENGTH]
+
+    def validation_folder(self, data_digest: str) -> Path:
+        return self.home / "validation" / self.validation_digest(data_digest)[:DIGEST_LENGTH]
+
+    def evaluation_folder(self, data_digest: str, basis: str) -> Path:
+        digest = self.evaluation_digest(data_digest, basis)
+        return self.home / "evaluation" / digest[:DIGEST_LENGTH]
 
     def baseline_folder(self, data_digest: str) -> Path:
         return self.home / "baseline" / self.baseline_digest(data_digest)[:DIGEST_LENGTH]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from models.formats import Format
+from pipelines.facts import Outcome
+from pipelines.tfx.environment import is_ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow]
 
@@ -20,6 +22,7 @@ MORE_STEPS = ("--epochs", "12", "--batch-size", "64", "--learning-rate", "0.001"
 def place(lasting_place: Callable[..., Any]) -> Any:
     made = lasting_place()
     made.environment["TWINSERVE_SAMPLE"] = SAMPLE
+    made.environment["TWINSERVE_TFX"] = str(is_ready())  # .ci/run installs it before
     return made
 
 
@@ -27,6 +30,9 @@ def test_the_whole_flow_runs_and_keeps_up_with_the_baseline(place: Any) -> None:
     done = place.run("demo", "--case", "flights", *MORE_STEPS).succeeded()
     done.said("Both may ship", "quality: 2 passed", "ROC AUC")
     report = place.report("flights")
+    with_tfx = is_ready()
+    outcomes = {check.outcome for check in report.checks if check.stage in ("validate", "evaluate")}
+    assert outcomes == {Outcome.PASS if with_tfx else Outcome.WARNING}
     assert {tensor.dtype for tensor in report.inputs} == {"float32", "string"}
     assert [facts.framework for facts in report.quality] == ["tensorflow", "pytorch", None]
     assert {facts.rows for facts in report.quality} == {1009}
@@ -47,3 +53,10 @@ def test_a_second_run_takes_everything_that_is_unchanged(place: Any) -> None:
     assert place.made(*parts) == before
     timings = {each.stage: each.cached for each in place.report("flights").timings.stages}
     assert timings["prepare_constants"] and timings["judge_quality"] and timings["measure"]
+
+
+@pytest.mark.skipif(not is_ready(), reason="TFX is not installed: make setup-tfx")
+def test_the_lineage_goes_from_the_version_to_the_months(place: Any) -> None:
+    done = place.run("lineage", "1", "--case", "flights").succeeded()
+    done.said("Version case flights, version 1", "ModelBlessing", "Transform", "Span")
+    place.run("lineage", "7", "--case", "flights").failed_with("ArtifactMissing", "no lineage")

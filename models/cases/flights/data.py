@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.cases.flights.table import CATEGORICAL, LABEL, NUMERIC, raw_table
+from models.contract import Tensors
 from models.dataset import Dataset, Split
 
 MONTHS = {"train": range(1, 9), "validation": range(9, 10), "test": range(10, 13)}
@@ -15,6 +16,18 @@ def load(seed: int) -> Dataset:
     """
     table = raw_table()
     return Dataset(**{name: _split(table, months) for name, months in MONTHS.items()})
+
+
+def slices(inputs: Tensors) -> dict[str, np.ndarray]:
+    """The groups in which both models must be good: text or whole numbers (N,) by name."""
+    hours = inputs["minute_of_day"].astype(np.int64) // 60
+    months = inputs["month"].astype(np.int64)
+    return {
+        "carrier": inputs["carrier"],
+        "origin": inputs["origin"],
+        "month": months,
+        "hour": hours,
+    }
 
 
 def _split(table: dict[str, np.ndarray], months: range) -> Split:

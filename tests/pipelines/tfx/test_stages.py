@@ -1,0 +1,159 @@
+"""The flow's stages of TFX, on made-up rows: what they keep, what they refuse, where a version came from."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.arrays import write_arrays
+from models.artifact import Artifact, Manifest
+from models.dataset import Dataset, Split
+from models.errors import DataAnomaly, NotBlessed
+from models.framework import FRAMEWORKS
+from models.verbs import REFERENCE
+from pipelines.facts import DataFacts, EvaluationFacts, Outcome, TrainingFacts
+from pipelines.settings import Settings
+from pipelines.tfx.stages import (
+    evaluate_slices,
+    read_lineage,
+    record_push,
+    tfx_findings,
+    validate_data,
+)
+from pipelines.workspace import Workspace
+from tests.pipelines.tfx.conftest import Table, month_of_flights
+
+pytestmark = [pytest.mark.tfx, pytest.mark.timeout(280)]
+
+MONTHS = {"train": (1, 2), "validation": (3,), "test": (4,)}
+ROWS = 600
+
+
+def split_of(tables: list[Table]) -> Split:
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    labels = whole.pop("late")
+    return Split(whole, labels)
+
+
+def facts_of(space: Workspace, spoil: int | None = None) -> DataFacts:
+    """Rows of four months on the disk; a carrier that nobody knows in one of them."""
+    tables = {month: month_of_flights(month, ROWS) for month in range(1, 5)}
+    if spoil is not None:
+        tables[spoil]["carrier"][: ROWS // 10] = "ZZ"
+    dataset = Dataset(
+        **{name: split_of([tables[month] for month in months]) for name, months in MONTHS.items()}
+    )
+    path = space.home / f"rows-{spoil}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.write(path)
+    rows = {name: len(getattr(dataset, name)) for name in Dataset.SPLITS}
+    return DataFacts(digest=dataset.digest(), path=str(path), rows=rows)
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    home = tmp_path_factory.mktemp("flights")
+    return Workspace.open("flights", Settings(artifacts=home / "artifacts", state=home / "state"))
+
+
+def answer(space: Workspace, data: DataFacts, good: bool) -> list[TrainingFacts]:
+    """Models in name only: answers that know the label, or know nothing."""
+    test = Dataset.read_split(Path(data.path), "test")
+    random = np.random.default_rng(1)
+    late = np.clip(0.25 + 0.2 * (test.labels - 0.25) + random.normal(0, 0.1, ROWS), 0.01, 0.99)
+    for name in FRAMEWORKS:
+        knows = good or name == "tensorflow"
+        scores = late if knows else random.permutation(late)
+        folder = space.training_folder(name, data.basis)
+        folder.mkdir(parents=True, exist_ok=True)
+        both = np.stack([1 - scores, scores], axis=1).astype(np.float32)
+        write_arrays(folder / REFERENCE, {"whole/probabilities": both})
+    return [
+        TrainingFacts(
+            framework=name,
+            label=name,
+            epochs=[],
+            parameters=1,
+            rows_per_second=1,
+            test_accuracy=0.8,
+            confusion=[],
+            cached=False,
+            input_digest="",
+        )
+        for name in FRAMEWORKS
+    ]
+
+
+def manifest_of(space: Workspace, version: int) -> Manifest:
+    artifacts = tuple(
+        Artifact(name, "SavedModel", f"{name}/model", 1, str(number) * 64)
+        for number, name in enumerate(FRAMEWORKS)
+    )
+    return Manifest(
+        case=space.case.name,
+        version=version,
+        created=datetime(2026, 1, 2, tzinfo=UTC).isoformat(),
+        git_commit="unknown",
+        seed=7,
+        hyperparameters={},
+        data_digest="",
+        input_digest="",
+        framework_versions={},
+        data="",
+        training={},
+        artifacts=artifacts,
+    )
+
+
+def test_from_rows_to_a_lineage(space: Workspace) -> None:
+    data = facts_of(space)
+    validated = validate_data(space, data)
+    assert Path(validated.constants).is_file()
+    assert validated.numbers == [1, 2, 3, 4]
+    assert validated.findings.checks[0].outcome is Outcome.PASS
+    trainings = answer(space, data, good=True)
+    evaluated = evaluate_slices(space, data, *trainings)
+    assert set(evaluated.blessings) == set(FRAMEWORKS)
+    assert [check.outcome for check in evaluated.findings.checks] == [Outcome.PASS] * 2
+    assert len(tfx_findings(space, validated, evaluated).checks) == 4
+    record_push(space, manifest_of(space, 1), validated, evaluated)
+    tree = str(read_lineage(space, 1))
+    for word in ("ModelBlessing", "PredictionsEvaluator", "TransformGraph", "CsvExampleGen"):
+        assert word in tree
+    assert tree.count("TwinServeSpan") == 4
+
+
+def test_a_model_that_fails_is_not_blessed_and_nothing_is_pushed(space: Workspace) -> None:
+    data = facts_of(space)
+    validated = validate_data(space, data)
+    # A verdict is kept by what the models were made from, and these are made up: forget the other test's.
+    shutil.rmtree(space.evaluation_folder(data.digest, data.basis), ignore_errors=True)
+    trainings = answer(space, data, good=False)
+    evaluated = evaluate_slices(space, data, *trainings)
+    keras, pytorch = evaluated.findings.checks
+    assert (keras.outcome, pytorch.outcome) == (Outcome.PASS, Outcome.FAIL)
+    assert "all rows: roc_auc" in pytorch.detail
+    assert set(evaluated.blessings) == {"tensorflow"}
+    with pytest.raises(NotBlessed, match="pytorch"):
+        record_push(space, manifest_of(space, 2), validated, evaluated)
+    with pytest.raises(NotBlessed):
+        nobody = EvaluationFacts(blessings={}, findings=evaluated.findings)
+        record_push(space, manifest_of(space, 3), validated, nobody)
+
+
+def test_rows_that_the_schema_does_not_know_end_the_run(space: Workspace) -> None:
+    data = facts_of(space, spoil=3)
+    with pytest.raises(DataAnomaly, match="span 3, carrier") as refused:
+        validate_data(space, data)
+    assert "ZZ" in refused.value.message
+    assert not space.validation_folder(data.digest).exists()
+
+
+def test_a_case_with_spans_says_that_it_went_without_tfx(space: Workspace) -> None:
+    (check,) = tfx_findings(space, None, None).checks
+    assert check.outcome is Outcome.WARNING
+    assert "TFX is off" in check.figure
