@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
@@ -82,22 +83,24 @@ class Verbs:
         return await predict(servable, signature, inputs, self._metrics)
 
     async def classify(self, address: Address, text: bytes) -> bytes:
-        body = parse_body(text)
-        request = ClassificationRequest(input=read_examples(body))
-        request.model_spec.name = address.name
-        request.model_spec.signature_name = body.signature_name
+        request = _of_examples(ClassificationRequest, address, text)
         with self._models.use(address) as servable:
             response = await self._inference.classify(servable, request)
         return write_classes(response.result)
 
     async def regress(self, address: Address, text: bytes) -> bytes:
-        body = parse_body(text)
-        request = RegressionRequest(input=read_examples(body))
-        request.model_spec.name = address.name
-        request.model_spec.signature_name = body.signature_name
+        request = _of_examples(RegressionRequest, address, text)
         with self._models.use(address) as servable:
             response = await self._inference.regress(servable, request)
         return write_regressions(response.result)
+
+
+def _of_examples(kind: Any, address: Address, text: bytes) -> Any:
+    body = parse_body(text)
+    request = kind(input=read_examples(body))
+    request.model_spec.name = address.name
+    request.model_spec.signature_name = body.signature_name
+    return request
 
 
 def _find_signature(servable: Servable, name: str) -> Signature:
