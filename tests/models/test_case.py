@@ -183,12 +183,28 @@ def test_a_case_with_a_baseline_lacks_a_file_without_one(write_case):
     assert load_case("scored", [home]).quality == Quality("b")
 
 
+def test_a_case_with_spans_lacks_a_file_without_a_schema(write_case):
+    case = CASE_PY.format(name="spanned").replace(
+        "min_test_accuracy=0.5,",
+        "min_test_accuracy=None,\n    quality=Quality('b'),\n    span='x',",
+    )
+    case = case.replace("import Case, Training", "import Case, Quality, Training")
+    home = write_case("spanned", files("spanned", case=case))
+    (home / "spanned" / "baseline.py").write_text("")
+    with pytest.raises(CaseError, match=r"lacks schema\.pbtxt"):
+        load_case("spanned", [home])
+    (home / "spanned" / "schema.pbtxt").write_text("")
+    assert load_case("spanned", [home]).label_column == "b"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"quality": Quality("no such label")}, "scores 'no such label'"),
         ({"absent": {"SavedModel": "who needs it"}}, "cannot do without 'SavedModel'"),
         ({"absent": {"TFLite": "typo"}}, "cannot do without 'TFLite'"),
+        ({"span": "year"}, "spans by 'year'"),
+        ({"quality": None}, "needs a `quality`"),
     ],
 )
 def test_what_a_case_cannot_ask_for(changes, told):

@@ -215,7 +215,7 @@ def test_constants_are_named_by_their_rows_and_by_who_computed_them(space, tmp_p
 
 def test_a_changed_baseline_makes_no_network_anew(write_case, settings):
     source = case_folder("flights")
-    names = [path.name for path in source.glob("*.py")]
+    names = [path.name for path in source.glob("*.*")]
     texts = {name: (source / name).read_text() for name in names}
     texts["case.py"] = texts["case.py"].replace('name="flights"', 'name="copied"')
     home = write_case("copied", texts)
