@@ -33,7 +33,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tfx demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
-	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz
+	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz lineage
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -98,6 +98,10 @@ deploy: $(READY) ## Have the running servers serve VERSION=N, without a failed o
 
 rollback: $(READY) ## Go back to the version that was served before the last deploy
 	@$(STAGE) $(VERBOSE_FLAG) rollback --case $(CASE)
+
+lineage: $(READY) ## Where VERSION=N came from: models, blessings, rows, spans (a case with spans, as CASE=flights)
+	@test -n "$(VERSION)" || { echo "Which version? make lineage CASE=flights VERSION=1" >&2; exit 2; }
+	@$(STAGE) $(VERBOSE_FLAG) lineage $(VERSION) --case $(CASE)
 
 stop: $(READY) ## Stop what serve started, and what a killed run left behind
 	@$(STAGE) $(VERBOSE_FLAG) stop
