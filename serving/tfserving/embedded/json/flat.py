@@ -31,7 +31,7 @@ _MOST_TAIL = 256
 _OF_NUMBERS = b"0123456789.+-eE \t\r\n"
 _SPACE = b" \t\r\n"
 _BLANKED = bytes.maketrans(b"[]{}:", b"     ")
-_GAPS = (b"[]", b"[,", b",]", b",,")
+_GAPS = (b"[]", b"[,", b",]", b",,", b":}")
 """Where a number is missing; one that stands elsewhere instead has no comma beside it."""
 
 _DTYPES = {"float": np.float32, "double": np.float64}
