@@ -10,18 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.artifact import digest_of_parts
 from models.framework import FrameworkName
+from pipelines.breakdown.facts import Breakdown
+from pipelines.fact import Facts
 
 Protocol = Literal["REST", "gRPC"]
-
-
-class Facts(BaseModel):
-    """Base of all facts: frozen, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Outcome(StrEnum):
@@ -379,5 +375,8 @@ class RunReport(Facts):
     malformed: list[MalformedFacts]
     quality: list[QualityFacts] = []
     absent: list[AbsentFormat] = []
+    breakdown: Breakdown = Field(
+        Breakdown(), description="Where the cost comes from: what the figures above mix"
+    )
     timings: Timings
     environment: Environment
