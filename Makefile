@@ -166,7 +166,7 @@ fuzz: $(READY) ## Send the embedded server 100,000 inputs that nobody meant (5 m
 protos: $(READY) ## Make TorchServe's gRPC stubs again from our .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. serving/torchserve/inference.proto
 
-schema: $(READY) ## Write docs/report.schema.json from pipelines/facts.py
+schema: $(READY) ## Write docs/report.schema.json from pipelines/facts
 	$(BIN)/python -m pipelines.report.schema > docs/report.schema.json
 
 lock: $(READY) ## Pin the newest versions that requirements/*.in allow

@@ -62,6 +62,7 @@ def conclude(
         servers=measurements.servers if measurements else [],
         latency=measurements.latency if measurements else [],
         throughput=measurements.throughput if measurements else [],
+        load=measurements.load if measurements else None,
         malformed=findings.malformed,
         quality=findings.quality,
         absent=[

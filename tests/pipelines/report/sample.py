@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 
+from models.framework import FrameworkName
 from pipelines.facts import (
     AbsentFormat,
     ArtifactFacts,
@@ -12,7 +13,6 @@ from pipelines.facts import (
     ContractTensor,
     Environment,
     Epoch,
-    FrameworkName,
     LatencyFacts,
     MalformedFacts,
     Outcome,

@@ -1,0 +1,54 @@
+"""What the stage that measures found, by server."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from models.framework import FrameworkName
+from pipelines.fact import Facts
+from pipelines.facts.base import Protocol
+from pipelines.facts.load import LoadFacts, ThroughputFacts
+
+
+class ServerFacts(Facts):
+    """One server as it was seen in this run."""
+
+    name: str
+    label: str = Field(
+        description="What exactly ran: 'TorchServe 0.12.0', 'TF Serving API (embedded)'"
+    )
+    framework: FrameworkName
+    where: str = Field(description="'process' or 'container'")
+    ready_seconds: float = Field(description="From start to the first correct answer")
+    idle_bytes: int | None = Field(description="Memory of the whole process tree before load")
+    loaded_bytes: int | None = Field(description="The same after load")
+    memory_kind: str = Field("", description="'PSS' or 'RSS' of processes, 'cgroup' of a container")
+    cpu_ms_per_answer: float | None = Field(
+        None,
+        description="Processor time under load, user and system, of everything that it runs, over "
+        "all answers of both protocols; the client's own is not in it",
+    )
+
+
+class LatencyFacts(Facts):
+    """One closed-loop client after warm-up, one row a request: the short form of SingleStream in ``LoadFacts``."""
+
+    server: str
+    protocol: Protocol
+    requests: int
+    wrong: int = Field(description="Answers that were not correct; more than 0 voids the figures")
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+class Measurements(Facts):
+    """What the stage that measures has to say."""
+
+    measured: datetime
+    servers: list[ServerFacts] = []
+    latency: list[LatencyFacts] = []
+    throughput: list[ThroughputFacts] = []
+    load: LoadFacts | None = None
