@@ -65,6 +65,8 @@ def conclude(
         load=measurements.load if measurements else None,
         malformed=findings.malformed,
         quality=findings.quality,
+        statistics=findings.statistics,
+        slices=findings.slices,
         absent=[
             AbsentFormat(format=form, reason=reason) for form, reason in space.case.absent.items()
         ],

@@ -10,6 +10,7 @@ from models.framework import FrameworkName
 from pipelines.fact import Facts
 from pipelines.facts.base import Check, Outcome, Protocol
 from pipelines.facts.making import TrainingFacts
+from pipelines.tfx.facts import SlicesFacts, StatisticsFacts
 
 
 class ParityRow(Facts):
@@ -99,6 +100,8 @@ class Findings(Facts):
     parity: list[ParityRow] = []
     malformed: list[MalformedFacts] = []
     quality: list[QualityFacts] = []
+    statistics: StatisticsFacts | None = None
+    slices: SlicesFacts | None = None
     ready_seconds: dict[str, float] = Field(
         {}, description="By server: from start to the first correct answer"
     )
@@ -111,6 +114,8 @@ class Findings(Facts):
             parity=[row for each in everything for row in each.parity],
             malformed=[row for each in everything for row in each.malformed],
             quality=[row for each in everything for row in each.quality],
+            statistics=next((each.statistics for each in everything if each.statistics), None),
+            slices=next((each.slices for each in everything if each.slices), None),
             ready_seconds={k: v for each in everything for k, v in each.ready_seconds.items()},
         )
 

@@ -14,6 +14,7 @@ from pipelines.facts.judging import MalformedFacts, ParityRow, QualityFacts
 from pipelines.facts.load import LoadFacts, ThroughputFacts
 from pipelines.facts.making import AbsentFormat, ArtifactFacts, TrainingFacts
 from pipelines.facts.measuring import LatencyFacts, ServerFacts
+from pipelines.tfx.facts import SlicesFacts, StatisticsFacts
 
 
 class StageTiming(Facts):
@@ -83,6 +84,12 @@ class RunReport(Facts):
     )
     malformed: list[MalformedFacts]
     quality: list[QualityFacts] = []
+    statistics: StatisticsFacts | None = Field(
+        None, description="Of the rows; null for a case without spans, and where TFX is off"
+    )
+    slices: SlicesFacts | None = Field(
+        None, description="Both models slice by slice; null likewise"
+    )
     absent: list[AbsentFormat] = []
     breakdown: Breakdown = Field(
         Breakdown(), description="Where the cost comes from: what the figures above mix"

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from pipelines.facts import Check, Outcome, RunReport
-from pipelines.report import figures
+from pipelines.report import figures, slices, statistics
 from pipelines.report.contests import Evidence, contests
 from pipelines.report.sides import Side, sides
 
@@ -90,6 +90,8 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_parity(report),
         *_accuracy(columns),
         *_quality(report),
+        *_slices(report),
+        *_drift(report),
         *_agreement(report),
         *contests(columns),
         *_shortfalls(report),
@@ -180,6 +182,36 @@ def _quality(report: RunReport) -> Iterable[Evidence]:
         )
 
 
+def _slices(report: RunReport) -> Iterable[Evidence]:
+    """Whether each model is good enough in every slice, and where it is least so."""
+    models = slices.summaries(report.slices) if report.slices else []
+    columns = ", ".join(report.slices.columns) if report.slices else ""
+    if models and all(model.blessed for model in models):
+        said = "; ".join(f"{model.name}: {model.said}" for model in models)
+        who = "Both models keep" if len(models) > 1 else f"{models[0].name} keeps"
+        yield Evidence(f"{who} every threshold in every slice of {columns}", said)
+        return
+    for model in models:
+        claim = "keeps every threshold" if model.blessed else "misses a threshold"
+        yield Evidence(f"{model.name} {claim}", model.said, caution=not model.blessed)
+
+
+def _drift(report: RunReport) -> Iterable[Evidence]:
+    facts = report.statistics
+    if facts is None or not facts.drift:
+        return
+    beyond = statistics.drifted(facts)
+    worst = max(facts.drift, key=statistics.strain)
+    said = f"{worst.score:.3f} of {worst.threshold:g} allowed in {facts.span} {worst.span}"
+    if beyond:
+        names = ", ".join(each.feature for each in beyond)
+        claim = f"{figures.count(len(beyond), 'feature')} drifted beyond the threshold"
+        yield Evidence(claim, f"{names}; most: {worst.feature}, {said}", caution=True)
+    else:
+        claim = f"No feature drifted beyond its threshold from {facts.span} to {facts.span}"
+        yield Evidence(claim, f"{worst.feature} comes closest, {said}")
+
+
 def _standard_error(one: float, other: float, rows: int) -> float:
     """Of the difference of two proportions over ``rows`` rows each, both between 0 and 1."""
     return math.sqrt((one * (1 - one) + other * (1 - other)) / rows)
@@ -195,12 +227,20 @@ def _shortfalls(report: RunReport) -> Iterable[Evidence]:
 
 def _warnings(report: RunReport) -> Iterable[Evidence]:
     for check in report.checks:
-        if check.outcome is Outcome.WARNING:
-            yield Evidence(
-                f"{check.subject} runs {check.figure}, not {check.limit}",
-                check.detail,
-                caution=True,
-            )
+        if check.outcome is not Outcome.WARNING or (check.stage == "validate" and _drifts(report)):
+            continue
+        if check.stage == "versions":
+            claim, said = f"{check.subject} runs {check.figure}, not {check.limit}", check.detail
+        else:
+            held = f", held to {check.limit}" if check.limit else ""
+            claim = f"{check.subject}: {check.figure}{held}"
+            said = check.detail or f"asked: {check.question}"
+        yield Evidence(claim, said, caution=True)
+
+
+def _drifts(report: RunReport) -> bool:
+    """Whether drift has a sentence of its own."""
+    return bool(report.statistics and report.statistics.drift)
 
 
 def measurement_cautions(report: RunReport) -> Iterable[Evidence]:

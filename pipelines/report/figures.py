@@ -23,6 +23,27 @@ def percent(share: float | None) -> str:
     return "100 %" if share == 1 else f"{100 * share:.2f} %"
 
 
+def brief_percent(share: float | None) -> str:
+    """The same in two or three digits, for tables of many: ``12 %``, ``0.4 %``, ``0``."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    if share == 0:
+        return "0"
+    shown = 100 * share
+    if shown < 0.05:
+        return "< 0.1 %"
+    return f"{shown:.1f} %" if shown < 9.95 else f"{shown:.0f} %"
+
+
+def plain_number(value: float | None) -> str:
+    """A figure of unknown unit in three or four digits: ``0.13``, ``57.2``, ``1017``."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value == round(value) or abs(value) >= 1000:
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}"
+    return f"{value:.3g}"
+
+
 def data_size(count: float | None) -> str:
     """Bytes in decimal units: ``1.2 MB``."""
     if count is None or not math.isfinite(count):

@@ -5,12 +5,26 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.facts import RunReport
-from pipelines.report import charts, evidence, figures, matrices, quality, sides, speed, timeline
+from pipelines.report import (
+    charts,
+    evidence,
+    figures,
+    histograms,
+    matrices,
+    quality,
+    sides,
+    slice_charts,
+    slices,
+    speed,
+    statistics,
+    timeline,
+)
 
 _MARKS = {"pass": "✓", "fail": "✕", "shortfall": "!", "warning": "!"}
 
@@ -48,11 +62,33 @@ def render_page(report: RunReport) -> str:
             quality_columns=quality.COLUMNS,
             quality_lead=quality.quality_lead(report) if report.quality else "",
             reliability=quality.reliability_chart(report),
+            **_of_rows(report),
+            **_of_slices(report),
             timeline=timeline.timeline(report.timings),
             speed_charts=speed.speed_charts(report),
             footprint_charts=charts.footprint_charts(report),
         )
     )
+
+
+def _of_rows(report: RunReport) -> dict[str, Any]:
+    facts = report.statistics
+    return {
+        "splits": statistics.split_names(facts) if facts else [],
+        "features": histograms.drawn_features(facts) if facts else [],
+        "features_shown": statistics.SHOWN,
+        "drift": statistics.drift_table(facts) if facts else None,
+    }
+
+
+def _of_slices(report: RunReport) -> dict[str, Any]:
+    facts = report.slices
+    return {
+        "metric_views": slice_charts.metric_views(facts) if facts else [],
+        "slice_summaries": slices.summaries(facts) if facts else [],
+        "missed": slices.missed_lines(facts) if facts else [],
+        "too_small": slices.too_small(facts) if facts else "",
+    }
 
 
 def _environment() -> Environment:

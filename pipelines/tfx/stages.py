@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.arrays import write_arrays
-from models.artifact import Manifest, whole_folder
+from models.artifact import Manifest, whole_folder, write_text
 from models.case import SCHEMA, case_folder, case_function
 from models.dataset import Dataset, Split
 from models.framework import FRAMEWORKS, TITLES, FrameworkName
@@ -30,12 +30,15 @@ from pipelines.facts import (
     TrainingFacts,
     ValidationFacts,
 )
+from pipelines.tfx.slices import slices_of
 from pipelines.tfx.spans import write_span
+from pipelines.tfx.statistics import shared_histograms, statistics_of
 from pipelines.tfx.worker import call
 from pipelines.workspace import Workspace, log
 
 CONSTANTS = Path("constants", "constants.json")
 VALIDATION = "validation.json"
+HISTOGRAMS = "histograms.json"
 EVALUATION = "evaluation.json"
 SPANS = "spans"
 
@@ -52,7 +55,9 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
     folder = space.validation_folder(data.digest)
     if not space.is_complete(folder):
         with whole_folder(folder) as partial:
-            splits = _write_spans(space, Dataset.read(Path(data.path)), partial / SPANS)
+            dataset = Dataset.read(Path(data.path))
+            write_text(partial / HISTOGRAMS, json.dumps(shared_histograms(dataset)))
+            splits = _write_spans(space, dataset, partial / SPANS)
             _call(
                 space,
                 "prepare",
@@ -73,7 +78,12 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
         digest=found["digest"],
         spans=str(folder / SPANS),
         numbers=spans,
-        findings=Findings(checks=checks),
+        findings=Findings(
+            checks=checks,
+            statistics=statistics_of(
+                space.case, found, json.loads((folder / HISTOGRAMS).read_text())
+            ),
+        ),
     )
 
 
@@ -112,7 +122,7 @@ def evaluate_slices(
         log.info(f"TFMA: {check.subject} {check.figure}")
     return EvaluationFacts(
         blessings={n: facts["blessing_id"] for n, facts in models.items() if facts["blessed"]},
-        findings=Findings(checks=checks),
+        findings=Findings(checks=checks, slices=slices_of(found)),
     )
 
 

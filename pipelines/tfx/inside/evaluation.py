@@ -48,6 +48,7 @@ def evaluate(request: dict[str, Any], report: Report) -> dict[str, Any]:
     result = {
         "rows": len(table.label),
         "slices": asked["slices"],
+        "fewest_rows": asked["fewest_rows"],
         "thresholds": asked["thresholds"],
         "compared_with_service": FRAMEWORKS[0] + IN_SERVICE in table.scores,
         "models": models,

@@ -12,7 +12,8 @@ STANDARD, QUANTILES = 0, 1
 
 
 def summary_of(statistics: Any, curves: bool = True) -> dict[str, Any]:
-    """Rows, and by feature: type, count, missing share; mean, std, deciles and histogram, or the commonest values.
+    """Rows, and by feature: type, count, missing share; mean, std, zeros, deciles and histogram, or the commonest
+    values.
 
     Args:
         statistics: ``DatasetFeatureStatisticsList`` of one dataset.
@@ -49,6 +50,7 @@ def _feature(feature: Any, rows: int, curves: bool) -> dict[str, Any]:
             "min": stats.min,
             "median": stats.median,
             "max": stats.max,
+            "zeros": stats.num_zeros / rows if rows else 0.0,
             "deciles": _deciles(feature),
         }
         if curves:

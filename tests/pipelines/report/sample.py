@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from models.framework import FrameworkName
 from pipelines.facts import (
@@ -26,6 +27,20 @@ from pipelines.facts import (
     ThroughputFacts,
     Timings,
     TrainingFacts,
+)
+from pipelines.tfx.facts import (
+    BoundFacts,
+    ColumnFacts,
+    DriftFacts,
+    FeatureFacts,
+    Metric,
+    MetricFacts,
+    MissedFacts,
+    ModelSlices,
+    SliceFacts,
+    SlicesFacts,
+    SplitFacts,
+    StatisticsFacts,
 )
 
 CREATED = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
@@ -112,6 +127,96 @@ def scored_report() -> RunReport:
     ]
     absent = [AbsentFormat(format="TFLite int8", reason="its inputs would be <b>integers</b>")]
     return sample_report().model_copy(update={"quality": quality, "absent": absent})
+
+
+def sliced_report() -> RunReport:
+    """A case with spans: two features of which one drifts, and PyTorch is bad for one carrier."""
+    return sample_report().model_copy(update={"statistics": _statistics(), "slices": _slices()})
+
+
+def _statistics() -> StatisticsFacts:
+    shares = {"train": [0.2, 0.5, 0.2], "validation": [0.1, 0.2, 0.6], "test": [0.0, 0.0, 0.0]}
+    words = {"train": [0.6, 0.4], "validation": [0.4, 0.6], "test": [0.5, 0.5]}
+    numbers: dict[str, Any] = {"mean": 57.25, "std": 3.0, "min": 12.0, "median": 58.0, "max": 100.0}
+    temperature = [
+        ColumnFacts(split=split, count=90, missing=0.1, zeros=0.004, **numbers, shares=each)
+        if split != "test"
+        else ColumnFacts(split=split, count=0, missing=1.0, shares=each)
+        for split, each in shares.items()
+    ]
+    carrier = [
+        ColumnFacts(split=split, count=100, missing=0.0, distinct=16, shares=each)
+        for split, each in words.items()
+    ]
+    drift = [
+        ("carrier", 2, "l_infty", 0.01, 0.1),
+        ("carrier", 3, "l_infty", 0.02, 0.1),
+        ("temp", 2, "jensen_shannon_divergence", 0.71, 0.6),
+        ("temp", 3, "jensen_shannon_divergence", 0.25, 0.6),
+    ]
+    return StatisticsFacts(
+        span="month",
+        splits=[
+            SplitFacts(name="train", spans=[1], rows=100),
+            SplitFacts(name="validation", spans=[2], rows=100),
+            SplitFacts(name="test", spans=[3], rows=100),
+        ],
+        features=[
+            FeatureFacts(name="carrier", meaning="two letters", edges=[], values=["UA", "B6"],
+                         columns=carrier),
+            FeatureFacts(name="temp", meaning="°F", edges=[12, 40, 70, 100], values=[],
+                         columns=temperature),
+        ],
+        drift=[
+            DriftFacts(feature=feature, span=span, against=f"span {span - 1}", measure=measure,
+                       score=score, threshold=threshold, exceeded=score > threshold)
+            for feature, span, measure, score, threshold in drift
+        ],
+    )  # fmt: skip
+
+
+def _slices() -> SlicesFacts:
+    places = {("", ""): 0.7, ("carrier", "B6"): 0.74, ("carrier", "UA"): 0.66, ("hour", "7"): 0.61}
+    frameworks: tuple[tuple[FrameworkName, float], ...] = (("tensorflow", 0.0), ("pytorch", -0.02))
+
+    def metrics(auc: float) -> dict[Metric, MetricFacts]:
+        return {
+            "roc_auc": MetricFacts(value=auc, low=auc - 0.03, high=auc + 0.03, in_service=None),
+            "log_loss": MetricFacts(value=1 - auc, low=None, high=None, in_service=None),
+            "calibration": MetricFacts(value=None, low=None, high=None, in_service=None),
+        }
+
+    def score(name: str, place: tuple[str, str], auc: float, shift: float) -> float:
+        return 0.48 if (name, place) == ("pytorch", ("carrier", "B6")) else auc + shift
+
+    return SlicesFacts(
+        rows=3000,
+        columns=["carrier", "hour"],
+        fewest_rows=200,
+        bounds=[
+            BoundFacts(scope="overall", metric="roc_auc", min=0.6),
+            BoundFacts(scope="slices", metric="roc_auc", min=0.52),
+            BoundFacts(scope="change", metric="roc_auc", worse_by_at_most=0.01),
+        ],
+        too_small={"carrier=HA": 31},
+        compared_with_service=False,
+        models=[
+            ModelSlices(
+                framework=name,
+                blessed=name == "tensorflow",
+                slices=[
+                    SliceFacts(column=place[0], value=place[1], rows=1000, positives=0.24,
+                               metrics=metrics(score(name, place, auc, shift)))
+                    for place, auc in places.items()
+                ],
+                missed=[
+                    MissedFacts(column="carrier", value="B6", metric="roc_auc", figure=0.48,
+                                threshold="at least 0.52", change=False)
+                ] if name == "pytorch" else [],
+            )
+            for name, shift in frameworks
+        ],
+    )  # fmt: skip
 
 
 def failed_report() -> RunReport:

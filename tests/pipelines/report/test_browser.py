@@ -34,7 +34,7 @@ UNREADABLE = """
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("name", ["sample", "failed", "voided", "empty"])
+@pytest.mark.parametrize("name", ["sample", "failed", "sliced", "voided", "empty"])
 def test_page_opens_without_complaint_and_fits(
     make: Make, tab: Any, tmp_path: Path, name: str, size: tuple[int, int]
 ) -> None:

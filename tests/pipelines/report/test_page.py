@@ -15,7 +15,7 @@ import pytest
 from pipelines.facts import Outcome, RunReport
 from pipelines.report import write_report
 
-SAMPLES = ("sample", "scored", "failed", "voided", "empty")
+SAMPLES = ("sample", "scored", "sliced", "failed", "voided", "empty")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m"
 Make = Callable[[str], RunReport]

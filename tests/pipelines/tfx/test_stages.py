@@ -115,6 +115,16 @@ def test_from_rows_to_a_lineage(space: Workspace) -> None:
     assert Path(validated.constants).is_file()
     assert validated.numbers == [1, 2, 3, 4]
     assert validated.findings.checks[0].outcome is Outcome.PASS
+    statistics = validated.findings.statistics
+    assert statistics
+    assert [(split.name, split.rows) for split in statistics.splits] == [
+        ("train", 2 * ROWS), ("validation", ROWS), ("test", ROWS),
+    ]  # fmt: skip
+    gusts = next(each for each in statistics.features if each.name == "wind_gust")
+    for column in gusts.columns:
+        assert sum(column.shares) + column.missing == pytest.approx(1, abs=1e-4)
+    assert {each.feature for each in statistics.drift} >= {"temp", "carrier"}
+    assert "month" not in {each.feature for each in statistics.drift}
     trainings = answer(space, data, good=True)
     evaluated = evaluate_slices(space, data, *trainings)
     assert set(evaluated.blessings) == set(FRAMEWORKS)
@@ -138,6 +148,18 @@ def test_a_model_that_fails_is_not_blessed_and_nothing_is_pushed(space: Workspac
     assert (keras.outcome, pytorch.outcome) == (Outcome.PASS, Outcome.FAIL)
     assert "all rows: roc_auc" in pytorch.detail
     assert set(evaluated.blessings) == {"tensorflow"}
+    assert evaluated.findings.slices
+    for model in evaluated.findings.slices.models:
+        assert model.blessed is (model.framework == "tensorflow")
+        assert ("", "roc_auc") in {
+            (each.column, each.metric) for each in model.missed
+        } or model.blessed
+        whole = model.slices[0]
+        assert (whole.column, whole.rows) == ("", ROWS)
+        low, high = whole.metrics["roc_auc"].low, whole.metrics["roc_auc"].high
+        assert low is not None
+        assert high is not None
+        assert low < (whole.metrics["roc_auc"].value or 0) < high
     with pytest.raises(NotBlessed, match="pytorch"):
         record_push(space, manifest_of(space, 2), validated, evaluated)
     with pytest.raises(NotBlessed):
