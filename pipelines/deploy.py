@@ -58,7 +58,7 @@ def deploy(space: Workspace, manifest: Manifest) -> list[SwitchFacts]:
         for name, framework in FRAMEWORK_OF.items()
     }
     # TorchServe first: it loads a version without serving it, TF Serving serves what it has loaded.
-    rollouts = [_rollout(space, server) for server in reversed(servers)]
+    rollouts = [rollout_of(space, server) for server in reversed(servers)]
     with Probing(space, servers, rows, expected) as probing:
         _exchange(space, rollouts, before, manifest, probing)
     for server in servers:
@@ -96,7 +96,8 @@ def _servers(space: Workspace) -> list[RunningServer]:
     return servers
 
 
-def _rollout(space: Workspace, server: RunningServer) -> Rollout:
+def rollout_of(space: Workspace, server: RunningServer) -> Rollout:
+    """The versions on a server that was left running."""
     settings, name, home = space.settings, space.case.name, Path(server.workdir).parent
     if server.name == "tfserving":
         url = f"http://{server.host}:{server.ports['rest']}"

@@ -162,6 +162,15 @@ class GrpcClient(Closing):
         """Answer a batch; see :class:`models.predictor.Predictor`."""
         return self.predict_raw(inputs)
 
+    def predict_with_version(self, inputs: Tensors) -> tuple[dict[str, np.ndarray], int]:
+        """An answer, and the version of the model that gave it: the answer states it.
+
+        Raises:
+            RequestError: the server refused the inputs, or gave no answer.
+        """
+        response = self._call(self._stub.Predict, _request(self._model_name, inputs))
+        return _outputs_in(response), int(response.model_spec.version.value)
+
     def predict_raw(
         self, tensors: Mapping[str, np.ndarray], model_name: str | None = None
     ) -> dict[str, np.ndarray]:

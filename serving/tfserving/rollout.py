@@ -99,6 +99,16 @@ class Rollout:
         """Numbers of the versions in the repository, lowest first."""
         return sorted(int(each.name) for each in self.repository.glob("*") if each.name.isdigit())
 
+    def answering(self) -> int | None:
+        """The version that answers requests which name none: the highest available; None without one.
+
+        Raises:
+            BadRequest, Unreachable, ServerFault: the server does not say.
+        """
+        return max(
+            (n for n, (state, _) in self.states().items() if state == AVAILABLE), default=None
+        )
+
     def states(self) -> dict[int, tuple[str, str]]:
         """What the server says of each version: its state, and its error if it has one."""
         url = f"{self.rest_url}/v1/models/{self.model_name}"

@@ -123,6 +123,16 @@ class Rollout:
                 time.sleep(ATTEMPT_SECONDS)
         (self.store / f"{self.model_name}-{version}.mar").unlink(missing_ok=True)
 
+    def answering(self) -> int | None:
+        """The version that answers requests which name none: the default; None without a ready worker.
+
+        Raises:
+            BadRequest, ServerFault, Unreachable: TorchServe refuses, or is silent.
+        """
+        default = self._ask("GET", f"/models/{self.model_name}")[0]
+        ready = any(worker["status"] == "READY" for worker in default["workers"])
+        return int(float(default["modelVersion"])) if ready else None
+
     def versions(self) -> dict[int, dict[str, Any]]:
         """What TorchServe says of each registered version, by number."""
         found = self._ask("GET", f"/models/{self.model_name}/all")
