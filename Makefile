@@ -32,7 +32,7 @@ MAKE_IT := --case $(CASE) $(if $(FRESH),--fresh) $(ARGS)
 READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tfx demo train export verify serve query deploy rollback check measure report stop clean test lint format types \
+.PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure report stop clean test lint format types \
 	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz lineage
 
 help: ## List the targets
@@ -91,6 +91,9 @@ serve: $(READY) ## Start both servers, print how to ask them, leave them running
 
 query: $(READY) ## Send a row to both running servers, show the answers side by side
 	@$(STAGE) $(VERBOSE_FLAG) query --case $(CASE) --row $(ROW)
+
+playground: $(READY) ## A page to play with: draw a digit or edit a row, see every live answer (PORT=8081)
+	@$(STAGE) $(VERBOSE_FLAG) playground $(PICK) $(if $(filter-out file,$(origin PORT)),--port $(PORT)) $(ARGS)
 
 deploy: $(READY) ## Have the running servers serve VERSION=N, without a failed or wrong answer
 	@test -n "$(VERSION)" || { echo "Which version? make deploy VERSION=2" >&2; exit 2; }

@@ -207,6 +207,26 @@ def query(
 
 
 @app.command(rich_help_panel=SERVERS)
+def playground(
+    case: CaseName = "digits",
+    version: Version = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the page is; 0 takes a free port.")
+    ] = 8081,
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in a browser, where there is a display.")
+    ] = True,
+) -> None:
+    """A page to play with: one input, every live answer side by side; until Ctrl-C.
+
+    It asks the servers that `serve` left running. Where none runs, it starts both and stops them at the end.
+    """
+    from pipelines.playground.running import run_playground
+
+    run_playground(Workspace.open(case, read_settings()), port, browser, out, version)
+
+
+@app.command(rich_help_panel=SERVERS)
 def deploy(
     version: Annotated[int, typer.Option("--version", min=1, help="The version to serve.")],
     case: CaseName = "digits",
