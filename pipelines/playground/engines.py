@@ -82,18 +82,23 @@ class FileEngine:
 
 @dataclass(frozen=True)
 class Absent:
-    """An engine that cannot be asked now, and why."""
+    """An engine that cannot be asked now, and why; ``for_good`` where the case does without it."""
 
     key: str
     label: str
     why: str
+    for_good: bool = False
 
     def ask(self, inputs: Tensors) -> Reply:
-        raise Silent(self.why)
+        raise Silent(self.why, for_good=self.for_good)
 
 
 class Silent(TwinServeError):
     """It is known to be down, so it was not even asked."""
+
+    def __init__(self, message: str, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 def answer(engine: Engine, inputs: Tensors, contract: Contract) -> dict[str, Any]:
@@ -101,7 +106,7 @@ def answer(engine: Engine, inputs: Tensors, contract: Contract) -> dict[str, Any
 
     Returns:
         ``engine``, ``label``, and either ``scores`` float32 (classes,), ``winner``, ``version`` and
-        ``milliseconds``, or ``problem``.
+        ``milliseconds``, or ``problem`` and whether it is ``absent`` for good.
     """
     said: dict[str, Any] = {"engine": engine.key, "label": engine.label}
     began = time.perf_counter()
@@ -111,7 +116,8 @@ def answer(engine: Engine, inputs: Tensors, contract: Contract) -> dict[str, Any
         if not np.isfinite(scores).all():
             return {**said, "problem": "The answer is not a number."}
     except TwinServeError as error:
-        return {**said, "problem": error.message, "down": isinstance(error, Silent)}
+        absent = isinstance(error, Silent) and error.for_good
+        return {**said, "problem": error.message, "absent": absent}
     except (RuntimeError, ValueError, LookupError) as error:
         # A client that was closed under its question, because its server was exchanged.
         return {**said, "problem": f"{type(error).__name__}: {error}"}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
+import httpx
+
 from models.artifact import Manifest
 from models.errors import ArtifactError, TwinServeError
 from models.formats import Format
@@ -22,8 +24,10 @@ from serving.tfserving.rollout import Rollout as TfServingRollout
 
 PATIENCE_SECONDS = 3.0
 """How long one question of the page may take."""
-STATE_SECONDS = 1.5
+STATE_SECONDS = 3.0
 """How long a server may take to say how it is."""
+PATIENT_LOOKS = 2
+"""So many times in a row it may be too slow to say before it counts as down: it may be busy with a new version."""
 FILES = {"tflite": Format.TFLITE, "tflite-int8": Format.TFLITE_INT8}
 LITE = f"LiteRT {version('ai-edge-litert')}, in the page's process"
 NAMES = {"tfserving": "TF Serving", "torchserve": "TorchServe"}
@@ -41,6 +45,7 @@ class Seat:
         version: what answers requests that name no version; None while nothing does.
         versions: by version its state, in the server's own words.
         problem: why it cannot be asked; empty where it can.
+        slow_looks: how often in a row it was too slow to say how it is.
     """
 
     label: str
@@ -50,6 +55,7 @@ class Seat:
     version: int | None = None
     versions: dict[int, str] = field(default_factory=dict)
     problem: str = NOT_RUNNING
+    slow_looks: int = 0
 
 
 class Fleet:
@@ -146,7 +152,7 @@ class Fleet:
         for key, form in FILES.items():
             if form not in held:
                 why = self._space.case.absent.get(form, "this version has no such file")
-                files.append(Absent(key, form, f"Left out: {why}."))
+                files.append(Absent(key, form, f"Left out: {why}.", for_good=True))
                 continue
             path = manifest.artifact(form).check(self._space.version_folder(manifest.version))
             predictor = TFLitePredictor(path, self._space.case.contract)
@@ -168,18 +174,23 @@ def _look(seat: Seat) -> None:
     try:
         answering, versions = seat.rollout.answering(), _versions(seat.rollout)
     except TwinServeError as error:
-        seat.problem = f"It gives no answer. {error.message}"
-        seat.version, seat.versions = None, {}
+        slow = isinstance(error.__cause__, httpx.TimeoutException)
+        seat.slow_looks = seat.slow_looks + 1 if slow else PATIENT_LOOKS
+        if seat.slow_looks >= PATIENT_LOOKS:
+            seat.problem = f"It gives no answer. {error.message}"
+            seat.version, seat.versions = None, {}
         return
+    seat.slow_looks = 0
     seat.version, seat.versions = answering, versions
     seat.problem = "" if answering is not None else "No version of the model is ready."
 
 
 def _versions(rollout: Rollout) -> dict[int, str]:
+    """TorchServe's own word for a worker that is being started is UNLOADING, which would mislead."""
     if isinstance(rollout, TfServingRollout):
         return {n: state for n, (state, _) in rollout.states().items()}
     return {
-        n: next((worker["status"] for worker in each.get("workers", [])), "no worker")
+        n: "READY" if any(w["status"] == "READY" for w in each.get("workers", [])) else "NOT READY"
         for n, each in rollout.versions().items()
     }
 

@@ -159,6 +159,6 @@ def _with_nan(value: Any) -> Any:
 def plain_row(inputs: Tensors) -> dict[str, Any]:
     """One row as JSON has it: what :func:`read_row` reads; NaN becomes null when it is encoded."""
     return {
-        name: str(rows[0]) if rows.dtype.kind == "U" else np.ascontiguousarray(rows[0])
+        name: str(rows[0]) if rows.dtype.kind == "U" else np.ascontiguousarray(rows)[0]
         for name, rows in inputs.items()
     }

@@ -28,6 +28,7 @@ FIRST_ROWS = 512
 """Rows of the test split that are tried as they are, before any is changed."""
 SWAPPED = 0.3
 """How often a word is exchanged for another, at full strength."""
+NAMED_CHANGES = 3
 SIDES: dict[Kind, tuple[str, ...]] = {
     "any": ("tfserving", "torchserve", "tflite", "tflite-int8"),
     "frameworks": ("tfserving", "torchserve"),
@@ -87,14 +88,30 @@ class Changes:
         }
 
     def words(self, candidate: Candidate) -> str:
-        """What was done, for people; numbers say so themselves."""
-        if not candidate.strength or not self._frame:
-            return "" if not candidate.strength else f"changed by up to {candidate.strength:.0%}"
+        """What was done, for people; empty where nothing was."""
+        if not candidate.strength:
+            return ""
+        if not self._frame:
+            return self._differences(candidate.base, self.inputs(candidate))
         change = self._adjustment(candidate)
         return (
             f"{_way(change.right, 'right', 'left')}, {_way(change.down, 'down', 'up')}, turned "
             f"{change.rotate:+.1f}°, blurred by {change.blur:.2f}, noise {change.noise:.1%}"
         )
+
+    def _differences(self, before: Tensors, after: Tensors) -> str:
+        """The words that were exchanged, then the numbers that moved furthest."""
+        moved: list[tuple[float, str]] = []
+        for spec in self._contract.inputs:
+            old, new = before[spec.name].ravel()[0], after[spec.name].ravel()[0]
+            if spec.is_text and old != new:
+                moved.append((np.inf, f"{spec.name} {old or 'missing'} → {new}"))
+            elif not spec.is_text and np.isfinite(new) and old != new:
+                way = abs(float(new) - float(old)) / max(1e-9, self._spread[spec.name].max())
+                moved.append((way, f"{spec.name} {old:.4g} → {new:.4g}"))
+        named = [words for _, words in sorted(moved, key=lambda each: -each[0])]
+        more = len(named) - NAMED_CHANGES
+        return ", ".join(named[:NAMED_CHANGES]) + (f", {more} more" if more > 0 else "")
 
     def _adjustment(self, candidate: Candidate) -> Adjustment:
         draw = np.random.default_rng(candidate.seed)

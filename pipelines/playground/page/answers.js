@@ -39,7 +39,7 @@ export class Answers {
   }
 
   agree(answered) {
-    const all = answered.length === this.engines.length;
+    const all = answered.length === [...this.latest.values()].filter((each) => !each.absent).length;
     const who = answered.length === 1 ? "The only one that answers says" : `${all ? "All" : "The"} ${WORDS[answered.length].toLowerCase()}${all ? "" : " that answer"} say`;
     this.declare("good", `${who} ${this.labels[answered[0].winner]}`, this.apart(answered));
   }
@@ -85,7 +85,7 @@ class Card {
     this.labels = labels;
     this.version = make("span", { class: "version", hidden: true });
     this.label = make("p", { class: "label" });
-    this.winner = make("span", { class: "winner" }, "–");
+    this.winner = make("span", { class: `winner${labels.some((label) => label.length > 2) ? " worded" : ""}` }, "–");
     this.share = make("span", { class: "share" });
     this.bars = labels.map((label) => make("i", {}));
     this.chart = make("div", { class: labels.length > FEW ? "bars tall" : "bars wide", role: "img" },
@@ -112,7 +112,7 @@ class Card {
 
   show(answer) {
     const failed = !answer.scores;
-    this.node.dataset.state = failed ? "down" : "answered";
+    this.node.dataset.state = !failed ? "answered" : answer.absent ? "absent" : "down";
     this.label.textContent = answer.label;
     this.problem.hidden = !failed;
     say(this.problem, answer.problem ?? "");
