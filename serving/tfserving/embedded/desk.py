@@ -111,14 +111,8 @@ class Desk:
             reached = found
         self._requests += 1
         self._bytes += size
-        return self._count_down(size, _within(timeout_seconds, self._finish(work, reached, size)))
-
-    async def _count_down(self, size: int, finish: Coroutine[Any, Any, Done]) -> Done:
-        try:
-            return await finish
-        finally:
-            self._requests -= 1
-            self._bytes -= size
+        finish = self._finish(work, reached, size)
+        return finish if timeout_seconds is None else _within(timeout_seconds, finish)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -140,18 +134,22 @@ class Desk:
     async def _finish(self, work: Work[Any], reached: Later | None, size: int) -> Done:
         """Go on with the work to its end."""
         step: Callable[[], Later] = partial(work.send, None)
-        while True:
-            is_for_here = False  # else it would be done
-            if reached is not None:
-                step = await _answer_of(reached, work)
-                is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
-            if is_for_here:
-                found = self._step_here(step, size)
-            else:
-                found = await self._on_thread(work, step, size)
-            if isinstance(found, Done):
-                return found
-            reached = found
+        try:
+            while True:
+                is_for_here = False  # else it would be done
+                if reached is not None:
+                    step = await _answer_of(reached, work)
+                    is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
+                if is_for_here:
+                    found = self._step_here(step, size)
+                else:
+                    found = await self._on_thread(work, step, size)
+                if isinstance(found, Done):
+                    return found
+                reached = found
+        finally:
+            self._requests -= 1
+            self._bytes -= size
 
     async def _on_thread(
         self, work: Work[Any], step: Callable[[], Later], size: int
@@ -250,7 +248,7 @@ async def _answer_of(later: Later, work: Work[Any]) -> Callable[[], Later]:
     return partial(work.send, found)
 
 
-async def _within(timeout_seconds: float | None, waiting: Awaitable[Done]) -> Done:
+async def _within(timeout_seconds: float, waiting: Awaitable[Done]) -> Done:
     """The words are those of TensorFlow's ``direct_session.cc``."""
     try:
         async with asyncio.timeout(timeout_seconds):

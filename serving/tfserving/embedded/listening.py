@@ -31,7 +31,7 @@ def bind_grpc(server: Any, flags: Flags, credentials: Any) -> list[str]:
     """Let a gRPC server listen where the flags say.
 
     Args:
-        server: a ``grpc.aio.Server`` that has not been started.
+        server: a ``GrpcServer`` that has not been started.
         flags: the command line.
         credentials: of ``grpc.ssl_server_credentials``; None does not encrypt.
 

@@ -11,7 +11,6 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-import grpc
 import uvicorn
 import uvloop
 
@@ -25,6 +24,7 @@ from serving.tfserving.embedded.requests.predict import Desk
 from serving.tfserving.embedded.rest.front import RestFront
 from serving.tfserving.embedded.rest.protocol import make_protocol
 from serving.tfserving.embedded.rpc.front import make_grpc_server
+from serving.tfserving.embedded.rpc.server import GrpcServer
 from serving.tfserving.embedded.server_core import ServerCore
 from serving.tfserving.embedded.versions.loading import counting_loader
 from serving.tfserving.embedded.versions.models import Models
@@ -125,7 +125,7 @@ async def _serve(parts: Parts) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _grpc_front(parts: Parts) -> AsyncIterator[grpc.aio.Server]:
+async def _grpc_front(parts: Parts) -> AsyncIterator[GrpcServer]:
     flags = parts.flags
     server = make_grpc_server(
         parts.models,
@@ -136,7 +136,7 @@ async def _grpc_front(parts: Parts) -> AsyncIterator[grpc.aio.Server]:
     )
     credentials = read_server_credentials(flags.ssl_config_file, flags.use_alts_credentials)
     addresses = bind_grpc(server, flags, credentials)
-    await server.start()
+    server.start()
     log.info("gRPC at %s", " and ".join(addresses))
     try:
         yield server

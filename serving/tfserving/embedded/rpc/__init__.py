@@ -2,7 +2,8 @@
 
 =================  ============================================
 ``front``          PredictionService and ModelService
-``service``        makes a service known to gRPC
+``server``         ports, methods, and the events of gRPC's core in the event loop
+``call``           one call: its message, then an answer or a status
 ``model_service``  another configuration, while the server runs
 ``health``         gRPC's standard health service
 =================  ============================================

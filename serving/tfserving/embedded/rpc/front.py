@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import grpc
 
+from serving.tfserving.embedded.desk import Done
 from serving.tfserving.embedded.listening import read_channel_arguments
 from serving.tfserving.embedded.metrics import Metrics
 from serving.tfserving.embedded.options.flags import Flags
@@ -16,11 +16,12 @@ from serving.tfserving.embedded.requests.inference import Inference, fill_model_
 from serving.tfserving.embedded.requests.metadata import SIGNATURE_DEF, model_metadata, model_status
 from serving.tfserving.embedded.requests.predict import Desk, find_signature, predict
 from serving.tfserving.embedded.requests.proto_inputs import read_protos
-from serving.tfserving.embedded.rpc.health import add_health_service
+from serving.tfserving.embedded.rpc.call import Begin, Count, Method
+from serving.tfserving.embedded.rpc.health import SERVICE, health_methods
 from serving.tfserving.embedded.rpc.model_service import reload_config
-from serving.tfserving.embedded.rpc.service import add_service
+from serving.tfserving.embedded.rpc.server import GrpcServer
 from serving.tfserving.embedded.server_core import ServerCore
-from serving.tfserving.embedded.status import StatusError, invalid
+from serving.tfserving.embedded.status import invalid
 from serving.tfserving.embedded.versions.models import Address, Models
 from serving.tfserving.messages import (
     ClassificationRequest,
@@ -35,27 +36,10 @@ from serving.tfserving.messages import (
 )
 from serving.tfserving.tensor_proto import to_proto
 
-log = logging.getLogger(__name__)
-
 PREDICTION, MODEL = "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"
-
-_PREDICTION_REQUESTS = {
-    "Predict": PredictRequest,
-    "Classify": ClassificationRequest,
-    "Regress": RegressionRequest,
-    "MultiInference": MultiInferenceRequest,
-    "GetModelMetadata": GetModelMetadataRequest,
-}
-_MODEL_REQUESTS = {
-    "GetModelStatus": GetModelStatusRequest,
-    "HandleReloadConfigRequest": ReloadConfigRequest,
-}
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
 """From a request to the coroutine that answers it."""
-
-_MAX_MESSAGE = 1024
-"""TF Serving cuts error messages there: ``ToGRPCStatus`` in ``grpc_status_util.cc``."""
 
 # No limit on messages, as in TF Serving; and a taken port is an error, where gRPC would share it.
 _OPTIONS = (
@@ -67,7 +51,7 @@ _OPTIONS = (
 
 def make_grpc_server(
     models: Models, desk: Desk, metrics: Metrics, flags: Flags, core: ServerCore
-) -> grpc.aio.Server:
+) -> GrpcServer:
     """A server without ports yet.
 
     Args:
@@ -78,12 +62,11 @@ def make_grpc_server(
         core: takes other configurations.
     """
     options = dict((*_OPTIONS, *read_channel_arguments(flags.grpc_channel_arguments)))
-    server = grpc.aio.server(options=tuple(options.items()))
-    prediction = Prediction(models, desk, metrics, flags)
-    add_service(server, PREDICTION, prediction, _PREDICTION_REQUESTS)
-    add_service(server, MODEL, ModelState(models, core, metrics), _MODEL_REQUESTS)
+    server = GrpcServer(tuple(options.items()))
+    server.add_service(PREDICTION, Prediction(models, desk, metrics, flags).methods())
+    server.add_service(MODEL, ModelState(models, core, metrics).methods())
     if flags.enable_grpc_healthcheck_service:
-        add_health_service(server)
+        server.add_service(SERVICE, health_methods())
     return server
 
 
@@ -98,41 +81,37 @@ class Prediction:
         self._checks_method = flags.enable_signature_method_name_check
         self._inference = Inference(metrics, self._checks_method)
 
-    async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._counted("Predict", self._predict, request, context)
+    def methods(self) -> dict[str, Method]:
+        """By name."""
+        return {
+            "Predict": Method(PredictRequest, self._at_desk(self._predict), self._count("Predict")),
+            "Classify": Method(
+                ClassificationRequest, self._at_desk(self._classify), self._count("Classify")
+            ),
+            "Regress": Method(
+                RegressionRequest, self._at_desk(self._regress), self._count("Regress")
+            ),
+            "MultiInference": Method(MultiInferenceRequest, self._at_desk(self._infer)),
+            "GetModelMetadata": Method(GetModelMetadataRequest, self._describe),
+        }
 
-    async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._counted("Classify", self._classify, request, context)
+    def _at_desk(self, work: Work) -> Begin:
+        return lambda request, size: self._desk.begin(partial(work, request), size)
 
-    async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await self._counted("Regress", self._regress, request, context)
-
-    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _answered(lambda: self._work(self._infer, request), context)
-
-    async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
-        async def answer() -> Any:
-            _check_spec(request)
-            _check_fields(request.metadata_field)
-            with self._models.use(_address(request.model_spec)) as servable:
-                return model_metadata(servable)
-
-        return await _answered(answer, context)
-
-    async def _counted(self, api: str, work: Work, request: Any, context: Any) -> Any:
-        started = time.perf_counter()
-
-        def count(code: grpc.StatusCode) -> None:
+    def _count(self, api: str) -> Count:
+        def count(request: Any, code: grpc.StatusCode, seconds: float) -> None:
             name = request.model_spec.name
             if code is grpc.StatusCode.OK:
-                seconds = time.perf_counter() - started
                 self._metrics.request_latency.add((name, api, "GRPC"), seconds)
             self._metrics.request_count.add((name, code.name))
 
-        return await _answered(lambda: self._work(work, request), context, count)
+        return count
 
-    async def _work(self, work: Work, request: Any) -> Any:
-        return await self._desk.work(lambda: work(request), request.ByteSize())
+    def _describe(self, request: Any, _size: int) -> Done:
+        _check_spec(request)
+        _check_fields(request.metadata_field)
+        with self._models.use(_address(request.model_spec)) as servable:
+            return Done(model_metadata(servable))
 
     async def _predict(self, request: Any) -> Any:
         _check_spec(request)
@@ -177,41 +156,19 @@ class ModelState:
         self._core = core
         self._metrics = metrics
 
-    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        return await _answered(lambda: reload_config(self._core, self._metrics, request), context)
+    def methods(self) -> dict[str, Method]:
+        """By name."""
+        return {
+            "GetModelStatus": Method(GetModelStatusRequest, self._states),
+            "HandleReloadConfigRequest": Method(ReloadConfigRequest, self._reload),
+        }
 
-    async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
-        async def answer() -> Any:
-            _check_spec(request)
-            return model_status(self._models.states(_address(request.model_spec)))
+    async def _reload(self, request: Any, _size: int) -> Done:
+        return Done(await reload_config(self._core, self._metrics, request))
 
-        return await _answered(answer, context)
-
-
-async def _answered(
-    answer: Callable[[], Awaitable[Any]],
-    context: Any,
-    count: Callable[[grpc.StatusCode], None] = lambda _: None,
-) -> Any:
-    """The answer, or the call's end with a status; nothing that is thrown gets further.
-
-    Args:
-        answer: does the work.
-        context: the call.
-        count: told how it ended.
-    """
-    try:
-        found = await answer()
-    except StatusError as error:
-        failure = error
-    except Exception as error:
-        log.exception("a gRPC request failed")
-        failure = StatusError(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
-    else:
-        count(grpc.StatusCode.OK)
-        return found
-    count(failure.code)
-    return await context.abort(failure.code, _cut(failure.message))
+    def _states(self, request: Any, _size: int) -> Done:
+        _check_spec(request)
+        return Done(model_status(self._models.states(_address(request.model_spec))))
 
 
 def _check_spec(request: Any) -> None:
@@ -234,7 +191,3 @@ def _check_fields(fields: Any) -> None:
     for field in fields:
         if field != SIGNATURE_DEF:
             raise invalid(f"Metadata field {field} is not supported")
-
-
-def _cut(message: str) -> str:
-    return message if len(message) <= _MAX_MESSAGE else message[:_MAX_MESSAGE] + "...TRUNCATED"

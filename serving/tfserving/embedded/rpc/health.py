@@ -8,14 +8,14 @@ needed for two messages of one field.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 
+from serving.tfserving.embedded.desk import Done
 from serving.tfserving.embedded.options.config_files import make_message
+from serving.tfserving.embedded.rpc.call import Method
+from serving.tfserving.embedded.status import StatusError, invalid, not_found
 
 SERVICE = "grpc.health.v1.Health"
 SERVING, SERVICE_UNKNOWN = 1, 3
@@ -28,36 +28,22 @@ _SERVED = {"", "ModelService", "PredictionService"}
 _UNREADABLE = "could not parse request"
 
 
-def add_health_service(server: grpc.aio.Server) -> None:
-    """Let a server answer Check and Watch: it serves as long as it answers at all."""
-    codec = (_read, HealthCheckResponse.SerializeToString)
-    handlers = {
-        "Check": grpc.unary_unary_rpc_method_handler(_check, *codec),
-        "Watch": grpc.unary_stream_rpc_method_handler(_watch, *codec),
+def health_methods() -> dict[str, Method]:
+    """Check and Watch: the server serves as long as it answers at all."""
+    unwatchable = StatusError(grpc.StatusCode.INTERNAL, _UNREADABLE)
+    return {
+        "Check": Method(HealthCheckRequest, _check, unreadable=invalid(_UNREADABLE)),
+        "Watch": Method(HealthCheckRequest, _watch, unreadable=unwatchable, stays_open=True),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
 
-def _read(message: bytes) -> Any:
-    """None for what is no message; else grpc would write a stack trace into the log for each."""
-    try:
-        return HealthCheckRequest.FromString(message)
-    except DecodeError:
-        return None
-
-
-async def _check(request: Any, context: Any) -> Any:
-    if request is None:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _UNREADABLE)
+def _check(request: Any, _size: int) -> Done:
     if request.service not in _SERVED:
-        await context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
-    return HealthCheckResponse(status=SERVING)
+        raise not_found("service name unknown")
+    return Done(HealthCheckResponse(status=SERVING))
 
 
-async def _watch(request: Any, context: Any) -> AsyncIterator[Any]:
-    """What there is never changes, so one message is sent and the stream stays open."""
-    if request is None:
-        await context.abort(grpc.StatusCode.INTERNAL, _UNREADABLE)
+def _watch(request: Any, _size: int) -> Done:
+    """What there is never changes, so one message is sent and the call stays open."""
     is_served = request.service in _SERVED
-    yield HealthCheckResponse(status=SERVING if is_served else SERVICE_UNKNOWN)
-    await asyncio.get_running_loop().create_future()
+    return Done(HealthCheckResponse(status=SERVING if is_served else SERVICE_UNKNOWN))
