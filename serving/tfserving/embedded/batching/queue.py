@@ -95,6 +95,11 @@ class Queue:
         return not self._batches[0].slices
 
     @property
+    def is_full(self) -> bool:
+        """Whether the first batch has no room."""
+        return len(self._batches) > 1 or self._batches[0].size >= self._limit
+
+    @property
     def due(self) -> float:
         """When the first batch is ready though it has room, on the monotonic clock."""
         return self._batches[0].opened + self._timeout_seconds
@@ -207,7 +212,7 @@ class Queue:
         first = self._batches[0]
         if not first.slices:
             return False
-        if len(self._batches) > 1 or first.size >= self._limit:
+        if self.is_full:
             return True
         if self._running and self._mean_seconds < QUICK_SECONDS:
             return False

@@ -38,6 +38,15 @@ class Scheduler:
 
     def notice(self, queue: Queue, is_new: bool) -> None:
         """In the event loop: a queue has got a request; ``is_new`` where it had none before."""
+        while self._free and queue.is_full:  # nothing is won by waiting, and its place is free
+            batch = queue.take(time.monotonic())
+            if batch is None:
+                break
+            self._start(asyncio.get_running_loop(), batch)
+        if queue.is_empty:
+            if not is_new:
+                self._queues.remove(queue)
+            return
         if is_new:
             self._queues.append(queue)
         self._has_new = True
