@@ -13,7 +13,6 @@ from typing import Any
 
 from benchmarks.runs import Home
 from models import worker
-from models.dataset import Dataset
 from models.errors import WorkerError
 from models.framework import FRAMEWORKS
 from pipelines.data import prepare_data
@@ -45,7 +44,7 @@ class Trainers:
         self._initial: dict[str, str] = {
             name: initialise(self._space, name, data).path for name in FRAMEWORKS
         }
-        self.rows = len(Dataset.read(Path(data.path)).train)
+        self.rows = data.rows["train"]
         self.threads = settings.threads
 
     def through_pipeline(self, framework: str, epochs: int, told: Told) -> None:

@@ -8,18 +8,22 @@ A case is a folder with four files: ``case.py`` (a ``CASE``), ``data.py`` (a ``l
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 import models.cases
 from models.contract import Contract
-from models.dataset import Dataset, Split
+from models.dataset import SPLITS, Dataset, Parts, Split, check_split, share
 from models.errors import CaseError, UnknownCase
 from models.formats import MAY_BE_ABSENT
 from models.parity import Tolerance
+from models.shards import Shards
+from models.split import spread_over
 
 FILES = ("case.py", "data.py", "tensorflow.py", "pytorch.py")
 BASELINE = "baseline.py"
@@ -152,7 +156,7 @@ class Case:
         """The label that is scored, which is also the name of its column in the spans; empty without one."""
         return self.quality.positive if self.quality else ""
 
-    def compared(self, split: Split) -> Split:
+    def compared(self, split: Split | Shards) -> Split:
         """The rows of a split on which everything is compared."""
         return split.spread(self.compared_rows)
 
@@ -197,16 +201,45 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
     return case
 
 
-def load_dataset(case: Case, sample: int | None = None) -> Dataset:
-    """The case's data, by its own ``data.py``; always the same for the same seed.
+def load_parts(case: Case, sample: int | None = None) -> Iterator[tuple[str, Split]]:
+    """The case's rows by its own ``data.py``, part by part; always the same for the same seed.
 
     Args:
-        case: the case.
+        case: the case. Its ``load`` returns a ``Dataset``, or, where the rows are more than memory holds, yields
+            the name of a split and some of its rows as often as it likes.
         sample: so many rows of all splits together, evenly spread; all of them for None.
+
+    Raises:
+        CaseError: the rows disagree with the contract.
     """
-    dataset: Dataset = case_function(case.name, "data", "load")(case.training.seed)
-    dataset.check(case.contract)
-    return dataset if sample is None else dataset.sample(sample)
+    load = case_function(case.name, "data", "load")
+    loaded = load(case.training.seed)
+    if isinstance(loaded, Dataset):
+        loaded.check(case.contract)
+        yield from (loaded if sample is None else loaded.sample(sample)).parts()
+        return
+    taken = None if sample is None else _places(loaded, sample)
+    passed = dict.fromkeys(SPLITS, 0)
+    for name, part in loaded if taken is None else load(case.training.seed):
+        if len(part) == 0:
+            continue
+        check_split(name, part, case.contract)
+        yield name, part if taken is None else part.rows(_within(taken[name], passed[name], part))
+        passed[name] += len(part)
+
+
+def _places(parts: Parts, sample: int) -> dict[str, np.ndarray]:
+    """By split, the places of the rows that are taken; for that, all of them are counted first."""
+    whole = dict.fromkeys(SPLITS, 0)
+    for name, part in parts:
+        whole[name] += len(part)
+    return {name: spread_over(rows, share(sample, whole, name)) for name, rows in whole.items()}
+
+
+def _within(places: np.ndarray, passed: int, part: Split) -> np.ndarray:
+    """Those of the places that lie in the part, counted from its beginning."""
+    here: np.ndarray = places[(places >= passed) & (places < passed + len(part))] - passed
+    return here
 
 
 def case_module(name: str, part: str) -> ModuleType:

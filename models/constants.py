@@ -14,6 +14,7 @@ The rules, which the networks follow inside their graphs and :func:`features` in
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from models.artifact import write_text
 from models.contract import Contract, Tensors
 from models.dataset import Split
 from models.errors import ArtifactCorrupt, CaseError
+from models.shards import Shards
 
 Constants = Mapping[str, Any]
 """The document; see the module's docstring."""
@@ -34,21 +36,34 @@ MISSING, UNSEEN, KNOWN = 0, 1, 2
 """Index of a missing word, of one that the vocabulary lacks, and of the vocabulary's first."""
 
 
-def compute_constants(contract: Contract, train: Split, data_digest: str) -> dict[str, Any]:
-    """The constants by numpy, over the train split.
+def compute_constants(
+    contract: Contract, train: Split | Shards, data_digest: str
+) -> dict[str, Any]:
+    """The constants by numpy, over the train split, part by part: means first, then deviations from them.
 
     Raises:
         CaseError: a number has no value at all there.
     """
     texts = [spec.name for spec in contract.inputs if spec.is_text]
     numbers = [spec.name for spec in contract.inputs if not spec.is_text]
+    counts: dict[str, Counter[str]] = {name: Counter() for name in texts}
+    scales = {name: _Scale(name) for name in numbers}
+    for part in train.parts():
+        for name in texts:
+            words, found = np.unique(part.inputs[name], return_counts=True)
+            counts[name].update(dict(zip(words.tolist(), found.tolist(), strict=True)))
+        for name in numbers:
+            scales[name].add(part.inputs[name])
+    for part in train.parts():
+        for name in numbers:
+            scales[name].add_deviations(part.inputs[name])
     return {
         "format": FORMAT,
         "source": f"numpy {np.__version__}",
         "rows": len(train),
         "data_digest": data_digest,
-        "numeric": {name: _scale(name, train.inputs[name]) for name in numbers},
-        "categorical": {name: {"vocabulary": _vocabulary(train.inputs[name])} for name in texts},
+        "numeric": {name: scales[name].facts() for name in numbers},
+        "categorical": {name: {"vocabulary": _vocabulary(counts[name])} for name in texts},
     }
 
 
@@ -92,19 +107,44 @@ def features(constants: Constants, inputs: Tensors) -> dict[str, np.ndarray]:
     }
 
 
-def _scale(name: str, values: np.ndarray) -> dict[str, float]:
-    present = values[~np.isnan(values)].astype(np.float64)
-    if not len(present):
-        raise CaseError(f"{name} of the train split has no value at all.", "Correct the data.")
-    mean = float(present.mean())
-    return {"mean": mean, "std": float(present.std()) or 1.0, "missing": mean}
+class _Scale:
+    """Mean and standard deviation of values that come in parts, twice."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rows = 0
+        self._sum = self._deviations = 0.0
+
+    @property
+    def mean(self) -> float:
+        if not self._rows:
+            raise CaseError(
+                f"{self._name} of the train split has no value at all.", "Correct the data."
+            )
+        return self._sum / self._rows
+
+    def add(self, values: np.ndarray) -> None:
+        present = _present(values)
+        self._rows += present.size
+        self._sum += float(present.sum())
+
+    def add_deviations(self, values: np.ndarray) -> None:
+        """After all were added."""
+        self._deviations += float(((_present(values) - self.mean) ** 2).sum())
+
+    def facts(self) -> dict[str, float]:
+        std = float(np.sqrt(self._deviations / self._rows)) or 1.0
+        return {"mean": self.mean, "std": std, "missing": self.mean}
 
 
-def _vocabulary(words: np.ndarray) -> list[str]:
+def _present(values: np.ndarray) -> np.ndarray:
+    present: np.ndarray = values[~np.isnan(values)].astype(np.float64)
+    return present
+
+
+def _vocabulary(counts: Counter[str]) -> list[str]:
     """Most frequent first, equally frequent ones by alphabet."""
-    found, counts = np.unique(words[words != ""], return_counts=True)  # unique sorts
-    ordered: list[str] = found[np.argsort(-counts, kind="stable")].tolist()
-    return ordered
+    return sorted((word for word in counts if word), key=lambda word: (-counts[word], word))
 
 
 def _indices(vocabulary: list[str], words: np.ndarray) -> np.ndarray:

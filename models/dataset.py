@@ -1,69 +1,67 @@
-"""A case's rows: three splits of raw inputs with their labels, and the digest that names them."""
+"""A case's rows: three splits, in memory or on disk in shards, and the digest that names them."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from models.arrays import read_arrays, write_arrays
-from models.contract import Contract, Tensors
+from models.artifact import write_text
+from models.contract import Contract
 from models.errors import ArtifactCorrupt, CaseError
+from models.shards import ANEW, FORMAT, Cutter, Shards, ShardWriter, serialized
+from models.split import Split
 
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "Parts",
+    "Split",
+    "StoredDataset",
+    "check_split",
+    "share",
+    "write_parts",
+]
 
-@dataclass(frozen=True)
-class Split:
-    """Rows in a fixed order.
+SPLITS = ("train", "validation", "test")
+INDEX = "dataset.json"
 
-    Attributes:
-        inputs: raw tensors by contract name, each (N, ...).
-        labels: int64 (N,), index into the contract's labels.
-    """
-
-    inputs: Tensors
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def rows(self, index: np.ndarray | slice) -> Split:
-        """Some of the rows, in the order of ``index``."""
-        return Split({name: rows[index] for name, rows in self.inputs.items()}, self.labels[index])
-
-    def spread(self, count: int) -> Split:
-        """So many rows, evenly spread, in their order; all of them where there are no more."""
-        return self if count >= len(self) else self.rows(spread_over(len(self), count))
+Parts = Iterable[tuple[str, Split]]
+"""Rows with the name of their split, as many at a time as their source likes."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train, validation and test splits."""
+    """Train, validation and test splits in memory."""
 
     train: Split
     validation: Split
     test: Split
 
-    SPLITS = ("train", "validation", "test")
+    SPLITS = SPLITS
+
+    def parts(self) -> Iterator[tuple[str, Split]]:
+        """Each split with its name."""
+        return ((name, getattr(self, name)) for name in SPLITS)
 
     def digest(self) -> str:
-        """sha256 over names, dtypes, shapes and bytes of every split, in a fixed order."""
-        total = hashlib.sha256()
-        for name, array in sorted(self._arrays().items()):
-            total.update(f"{name} {array.dtype.str} {array.shape}".encode())
-            total.update(np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()
+        """sha256 that names the rows: that of the shards that :meth:`write` would make of them."""
+        found: dict[str, list[str]] = {}
+        for name, split in self.parts():
+            cutter = Cutter()
+            pieces = (*cutter.add(split), *cutter.rest())
+            found[name] = [_sha256(serialized(piece)) for piece in pieces]
+        return _digest_of(found)
 
     def sample(self, rows: int) -> Dataset:
         """So many rows over all splits together, evenly spread over each, each split keeping its share."""
-        whole = sum(len(getattr(self, name)) for name in self.SPLITS)
-        splits: dict[str, Split] = {name: getattr(self, name) for name in self.SPLITS}
+        whole = {name: len(split) for name, split in self.parts()}
         return Dataset(
-            **{
-                name: split.spread(max(1, round(rows * len(split) / whole)))
-                for name, split in splits.items()
-            }
+            **{name: split.spread(share(rows, whole, name)) for name, split in self.parts()}
         )
 
     def check(self, contract: Contract) -> None:
@@ -72,74 +70,127 @@ class Dataset:
         Raises:
             CaseError: an input is missing, or has another dtype or shape; a label is out of range.
         """
-        for split_name in self.SPLITS:
-            split: Split = getattr(self, split_name)
-            _check_split(split_name, split, contract)
+        for name, split in self.parts():
+            check_split(name, split, contract)
 
     def write(self, path: Path) -> None:
-        """Write one ``.npz``."""
-        write_arrays(path, self._arrays())
+        """Write all splits as shards.
+
+        Args:
+            path: a folder, made here.
+        """
+        write_parts(path, self.parts())
 
     @classmethod
     def read(cls, path: Path) -> Dataset:
-        """Read what ``write`` wrote.
+        """All rows of what was written, in memory.
 
         Raises:
-            ArtifactCorrupt: the file is not such a file.
+            ArtifactCorrupt: the folder is not such a folder.
         """
-        return cls(**{name: cls.read_split(path, name) for name in cls.SPLITS})
+        stored = StoredDataset.open(path)
+        return cls(*(getattr(stored, name).read() for name in SPLITS))
 
     @staticmethod
     def read_split(path: Path, name: str) -> Split:
-        """One split of what ``write`` wrote; the others are not even read.
+        """All rows of one split of what was written; the others are not even read.
 
         Raises:
-            ArtifactCorrupt: the file is not such a file.
+            ArtifactCorrupt: the folder is not such a folder.
+        """
+        split: Shards = getattr(StoredDataset.open(path), name)
+        return split.read()
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """Train, validation and test splits on disk; memory does not grow with their rows.
+
+    Attributes:
+        digest: as ``Dataset.digest``.
+    """
+
+    train: Shards
+    validation: Shards
+    test: Shards
+    digest: str
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: len(getattr(self, name)) for name in SPLITS}
+
+    @classmethod
+    def open(cls, path: Path) -> StoredDataset:
+        """Read the index of a folder that ``write_parts`` made.
+
+        Raises:
+            ArtifactCorrupt: the folder is not such a folder.
         """
         try:
-            return _split_of(name, read_arrays(path, f"{name}/"))
-        except KeyError as error:
-            raise ArtifactCorrupt(f"{path} cannot be read as a data set: {error}.") from error
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays: dict[str, np.ndarray] = {}
-        for split_name in self.SPLITS:
-            split: Split = getattr(self, split_name)
-            arrays[f"{split_name}/labels"] = split.labels
-            arrays |= {f"{split_name}/inputs/{name}": rows for name, rows in split.inputs.items()}
-        return arrays
+            index = json.loads((path / INDEX).read_text())
+            if index["format"] != FORMAT:
+                raise ValueError(f"its format is {index['format']}, not {FORMAT}")
+            splits = {name: Shards.from_json(path, index["splits"][name]) for name in SPLITS}
+            return cls(**splits, digest=index["digest"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactCorrupt(f"{path} cannot be read as a data set: {error}.", ANEW) from error
 
 
-def spread_over(rows: int, count: int) -> np.ndarray:
-    """Places of so many rows, evenly spread: int64 (count,), or all of them where there are no more."""
-    if count >= rows:
-        return np.arange(rows)
-    return np.arange(count) * rows // count
-
-
-def batch_order(rows: int, batch_size: int, epoch: int, seed: int) -> list[np.ndarray]:
-    """The rows of every batch of an epoch: one seeded shuffle, the same for both frameworks.
+def write_parts(path: Path, parts: Parts) -> StoredDataset:
+    """Write rows as shards, as they come: no more than a shard and a part is in memory. The index comes last.
 
     Args:
-        rows: rows of the training split.
-        batch_size: rows a batch; the last may be smaller.
-        epoch: counts from 0.
-        seed: the case's.
+        path: a folder, made here.
+        parts: rows of the three splits, in their order; the splits may take turns.
 
-    Returns:
-        int64 arrays (batch_size,)
+    Raises:
+        CaseError: a split has no rows, or its parts have other inputs than the first.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(rows)
-    return [order[start : start + batch_size] for start in range(0, rows, batch_size)]
+    path.mkdir(parents=True)
+    cutters = {name: Cutter() for name in SPLITS}
+    writers = {name: ShardWriter(path, name) for name in SPLITS}
+    digests: dict[str, list[str]] = {name: [] for name in SPLITS}
+
+    def keep(name: str, pieces: Iterator[Split]) -> None:
+        for piece in pieces:
+            digests[name].append(_sha256(writers[name].write(piece)))
+
+    for name, part in parts:
+        keep(name, cutters[name].add(part))
+    for name in SPLITS:
+        keep(name, cutters[name].rest())
+        if not digests[name]:
+            raise CaseError(f"The {name} split has no rows.")
+    splits = {name: writer.shards() for name, writer in writers.items()}
+    stored = StoredDataset(**splits, digest=_digest_of(digests))
+    index = {name: each.to_json() for name, each in splits.items()}
+    text = json.dumps({"format": FORMAT, "digest": stored.digest, "splits": index}, indent=1)
+    write_text(path / INDEX, text + "\n")
+    return stored
 
 
-def _split_of(name: str, arrays: Tensors) -> Split:
-    prefix = f"{name}/inputs/"
-    inputs = {key[len(prefix) :]: rows for key, rows in arrays.items() if key.startswith(prefix)}
-    return Split(inputs, arrays[f"{name}/labels"])
+def share(rows: int, whole: dict[str, int], name: str) -> int:
+    """Rows of a split in a sample of so many rows of all splits together."""
+    return max(1, round(rows * whole[name] / sum(whole.values())))
 
 
-def _check_split(split_name: str, split: Split, contract: Contract) -> None:
+def _digest_of(shards: Mapping[str, list[str]]) -> str:
+    """One digest of the digests of all shards, by split."""
+    lines = [f"{name} {each}" for name in SPLITS for each in shards[name]]
+    return _sha256("\n".join(lines).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def check_split(split_name: str, split: Split, contract: Contract) -> None:
+    """Hold some rows against the contract.
+
+    Raises:
+        CaseError: an input is missing, or has another dtype or shape; a label is out of range.
+    """
     if len(split) == 0:
         raise CaseError(f"The {split_name} split has no rows.")
     if set(split.inputs) != set(contract.input_names):

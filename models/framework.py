@@ -8,17 +8,18 @@ and signatures. Neither is imported before it is asked for, and never both in on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
-from models.case import Case
+from models.case import Case, Training
 from models.constants import Constants
 from models.contract import Contract, Tensors
-from models.dataset import Dataset, Split
+from models.dataset import Split, StoredDataset
 from models.errors import SettingsError
 from models.predictor import Predictor
+from models.shards import Shards
 from models.weights import Shapes
 
 FrameworkName = Literal["tensorflow", "pytorch"]
@@ -53,8 +54,14 @@ class TrainingVerbs(Protocol):
     def load_weights(self, network: Network, weights: Tensors) -> None: ...
     def read_weights(self, network: Network) -> dict[str, Any]: ...
     def as_predictor(self, network: Network, contract: Contract) -> Predictor: ...
+    def batches(self, shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[Any]: ...
     def train(
-        self, network: Network, case: Case, dataset: Dataset, on_epoch: EpochListener
+        self,
+        network: Network,
+        case: Case,
+        dataset: StoredDataset,
+        scratch: Path,
+        on_epoch: EpochListener,
     ) -> list[EpochRecord]: ...
 
 

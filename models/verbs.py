@@ -2,13 +2,14 @@
 
 Every function gets a loaded framework, the request (JSON) and a ``report`` callback for progress, and returns
 JSON. Arrays cross as ``.npz`` and safetensors files, never as JSON. Every request says ``case`` (name),
-``cases_path`` (folders), ``training`` (hyper-parameters), ``dataset`` (file) and ``constants`` (file; empty where
-the case needs none); what it says beyond that stands with each verb.
+``cases_path`` (folders), ``training`` (hyper-parameters), ``dataset`` (folder of shards) and ``constants`` (file;
+empty where the case needs none); what it says beyond that stands with each verb.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,11 +23,13 @@ from models.artifact import Artifact, whole_folder
 from models.case import Case, load_case
 from models.constants import read_constants
 from models.contract import Tensors
-from models.dataset import Dataset, Split, spread_over
+from models.dataset import StoredDataset
 from models.errors import CaseError, TwinServeError
 from models.framework import EpochRecord, Framework
 from models.parity import compare
 from models.predictor import Predictor, Signature, predict_in_batches
+from models.shards import Shards
+from models.split import spread_over
 from models.weights import draw_initial, read_weights_file, write_weights
 
 Request = Mapping[str, Any]
@@ -35,6 +38,9 @@ Report = Callable[[Mapping[str, Any]], None]
 INITIAL_WEIGHTS = "initial.safetensors"
 BEFORE_TRAINING = "before_training.npz"
 WEIGHTS = "weights.safetensors"
+SCRATCH = "encoded"
+"""Rows as the trained part takes them, in the folder of a training while it lasts."""
+
 RESULT = "result.json"
 """What the verb returned, in the folder that it made: a folder with one is complete."""
 
@@ -51,7 +57,7 @@ def initialise(framework: Framework, request: Request, report: Report) -> dict[s
 
     Request: ``target`` (folder).
     """
-    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
+    case, test = _case(request), _dataset(request).test
     network = _network(framework, case, request)
     weights = draw_initial(framework.training.weight_shapes(network), case.training.seed)
     framework.training.load_weights(network, weights)
@@ -68,7 +74,7 @@ def train(framework: Framework, request: Request, report: Report) -> dict[str, A
 
     Request: ``initial`` (folder), ``target`` (folder).
     """
-    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    case, dataset = _case(request), _dataset(request)
     network = _network(framework, case, request)
     initial = read_weights_file(Path(request["initial"]) / INITIAL_WEIGHTS)
     framework.training.load_weights(network, initial)
@@ -76,26 +82,23 @@ def train(framework: Framework, request: Request, report: Report) -> dict[str, A
     def on_epoch(record: EpochRecord) -> None:
         report({"epoch": asdict(record), "epochs": case.training.epochs})
 
-    began = time.perf_counter()
-    records = framework.training.train(network, case, dataset, on_epoch)
-    seconds = time.perf_counter() - began
-    with framework.training.as_predictor(network, case.contract) as predictor:
-        reference = _answers(predictor, case, dataset)
-    test = {name: reference[f"whole/{name}"] for name in case.contract.output_names}
-    predicted = case.contract.predicted_labels(test)
-    history = {
-        "label": framework.runtime.label(),
-        "epochs": [asdict(record) for record in records],
-        "parameters": _trainable(initial),
-        "seconds": seconds,
-        "rows_per_second": len(dataset.train) / _steady_seconds(records),
-        "test_accuracy": float(np.mean(predicted == dataset.test.labels)),
-        "confusion": _confusion(predicted, dataset.test.labels, len(case.contract.labels)),
-    }
     with whole_folder(Path(request["target"])) as folder:
+        began = time.perf_counter()
+        records = framework.training.train(network, case, dataset, folder / SCRATCH, on_epoch)
+        seconds = time.perf_counter() - began
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+        with framework.training.as_predictor(network, case.contract) as predictor:
+            reference = _answers(predictor, case, dataset.test)
         write_weights(framework.training.read_weights(network), folder / WEIGHTS)
         write_arrays(folder / REFERENCE, reference)
-        return _finish(folder, history)
+        history = {
+            "label": framework.runtime.label(),
+            "epochs": [asdict(record) for record in records],
+            "parameters": _trainable(initial),
+            "seconds": seconds,
+            "rows_per_second": len(dataset.train) / _steady_seconds(records),
+        }
+        return _finish(folder, history | _judged(case, dataset.test.labels(), reference))
 
 
 def export(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
@@ -103,11 +106,11 @@ def export(framework: Framework, request: Request, report: Report) -> dict[str, 
 
     Request: ``trained`` (folder), ``target`` (folder).
     """
-    case, dataset = _case(request), Dataset.read(Path(request["dataset"]))
+    case, dataset = _case(request), _dataset(request)
     network = _network(framework, case, request)
     weights = read_weights_file(Path(request["trained"]) / WEIGHTS)
     framework.training.load_weights(network, weights)
-    calibration = dataset.train.rows(slice(0, case.calibration_rows))
+    calibration = dataset.train.rows(np.arange(min(len(dataset.train), case.calibration_rows)))
     with whole_folder(Path(request["target"])) as folder:
         names = framework.export.export(network, case.contract, calibration, folder, case.absent)
         artifacts = [
@@ -126,7 +129,7 @@ def answer(framework: Framework, request: Request, report: Report) -> dict[str, 
         by format, either ``signature`` and ``answers`` (an ``.npz`` in ``target`` with ``<batch>/<output>``), or
         ``error`` with ``name`` and ``message``: a broken file is a finding, not a failure of this process.
     """
-    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
+    case, test = _case(request), _dataset(request).test
     found: dict[str, Any] = {}
     with whole_folder(Path(request["target"])) as folder:
         for number, artifact in enumerate(request["artifacts"]):
@@ -149,7 +152,7 @@ def transplant(framework: Framework, request: Request, report: Report) -> dict[s
     Returns:
         a Parity as JSON, on the rows of the test split that are compared.
     """
-    case, test = _case(request), Dataset.read_split(Path(request["dataset"]), "test")
+    case, test = _case(request), _dataset(request).test
     network = _network(framework, case, request)
     framework.training.load_weights(network, read_weights_file(Path(request["trained"]) / WEIGHTS))
     compared = case.compared(test)
@@ -182,6 +185,10 @@ def _case(request: Request) -> Case:
     return case.with_training(request["training"])
 
 
+def _dataset(request: Request) -> StoredDataset:
+    return StoredDataset.open(Path(request["dataset"]))
+
+
 def _network(framework: Framework, case: Case, request: Request) -> Any:
     """Raises:
     CaseError: the case needs constants, and the request names none.
@@ -199,7 +206,7 @@ def _network(framework: Framework, case: Case, request: Request) -> Any:
 def _ask(
     framework: Framework,
     case: Case,
-    test: Split,
+    test: Shards,
     artifact: Mapping[str, str],
     batch_sizes: list[int],
 ) -> tuple[Signature, dict[str, np.ndarray]]:
@@ -216,9 +223,11 @@ def _ask(
         return predictor.signature(), arrays
 
 
-def _answers(predictor: Predictor, case: Case, dataset: Dataset) -> dict[str, np.ndarray]:
-    whole = predict_in_batches(predictor, dataset.test.inputs, ROWS_AT_ONCE)
-    compared = spread_over(len(dataset.test), case.compared_rows)
+def _answers(predictor: Predictor, case: Case, test: Shards) -> dict[str, np.ndarray]:
+    """Only the answers of all rows are held, never the rows."""
+    answered = [predict_in_batches(predictor, part.inputs, ROWS_AT_ONCE) for part in test.parts()]
+    whole = {name: np.concatenate([each[name] for each in answered]) for name in answered[0]}
+    compared = spread_over(len(test), case.compared_rows)
     parts: dict[str, Tensors] = {
         "whole": whole,
         "test": {name: rows[compared] for name, rows in whole.items()},
@@ -226,6 +235,15 @@ def _answers(predictor: Predictor, case: Case, dataset: Dataset) -> dict[str, np
     }
     return {
         f"{part}/{name}": rows for part, outputs in parts.items() for name, rows in outputs.items()
+    }
+
+
+def _judged(case: Case, labels: np.ndarray, reference: Tensors) -> dict[str, Any]:
+    test = {name: reference[f"whole/{name}"] for name in case.contract.output_names}
+    predicted = case.contract.predicted_labels(test)
+    return {
+        "test_accuracy": float(np.mean(predicted == labels)),
+        "confusion": _confusion(predicted, labels, len(case.contract.labels)),
     }
 
 

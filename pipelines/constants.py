@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.artifact import digest_of, whole_folder
 from models.constants import FILE, compute_constants, read_constants, write_constants
-from models.dataset import Dataset
+from models.dataset import StoredDataset
 from pipelines.facts import DataFacts
 from pipelines.workspace import Workspace, log
 
@@ -47,5 +47,5 @@ def _fill(space: Workspace, data: DataFacts, computed: Path | None, target: Path
         read_constants(computed, contract)
         shutil.copyfile(computed, target)
     else:
-        train = Dataset.read(Path(data.path)).train
+        train = StoredDataset.open(Path(data.path)).train
         write_constants(target, compute_constants(contract, train, data.digest))

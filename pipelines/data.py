@@ -1,14 +1,14 @@
-"""Stage: make the case's splits and keep them under their digest."""
+"""Stage: write the case's splits as shards and keep them under their digest."""
 
 from __future__ import annotations
 
 from models.artifact import whole_folder
-from models.case import load_dataset
-from models.dataset import Dataset
+from models.case import load_parts
+from models.dataset import StoredDataset, write_parts
 from pipelines.facts import DataFacts
 from pipelines.workspace import Workspace, log
 
-FILE = "dataset.npz"
+FOLDER = "dataset"
 
 
 def prepare_data(space: Workspace) -> DataFacts:
@@ -19,12 +19,9 @@ def prepare_data(space: Workspace) -> DataFacts:
         StorageError: they cannot be written.
     """
     folder = space.data_folder()
-    if space.is_complete(folder):
-        dataset = Dataset.read(folder / FILE)
-    else:
-        dataset = load_dataset(space.case, space.settings.sample)
+    if not space.is_complete(folder):
         with whole_folder(folder) as partial:
-            dataset.write(partial / FILE)
-    rows = {name: len(getattr(dataset, name)) for name in Dataset.SPLITS}
-    log.info(f"Data: {', '.join(f'{count:,} {name}' for name, count in rows.items())} rows")
-    return DataFacts(digest=dataset.digest(), path=str(folder / FILE), rows=rows)
+            write_parts(partial / FOLDER, load_parts(space.case, space.settings.sample))
+    stored = StoredDataset.open(folder / FOLDER)
+    log.info(f"Data: {', '.join(f'{count:,} {name}' for name, count in stored.rows.items())} rows")
+    return DataFacts(digest=stored.digest, path=str(folder / FOLDER), rows=stored.rows)

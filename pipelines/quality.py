@@ -12,7 +12,7 @@ import numpy as np
 from models.arrays import read_arrays, write_arrays
 from models.artifact import whole_folder
 from models.case import BASELINE, Quality, case_function
-from models.dataset import Dataset
+from models.dataset import Dataset, StoredDataset
 from models.framework import TITLES, FrameworkName
 from models.quality import score_probabilities
 from models.verbs import read_reference
@@ -34,9 +34,9 @@ def judge_quality(space: Workspace, data: DataFacts, *trainings: TrainingFacts) 
     wanted = space.case.quality
     if wanted is None:
         return Findings()
-    dataset = Dataset.read(Path(data.path))
-    positive = dataset.test.labels == space.case.contract.labels.index(wanted.positive)
-    probabilities, seconds = _baseline(space, data, dataset)
+    labels = StoredDataset.open(Path(data.path)).test.labels()
+    positive = labels == space.case.contract.labels.index(wanted.positive)
+    probabilities, seconds = _baseline(space, data)
     baseline = _facts(wanted.baseline, None, probabilities, positive, seconds)
     networks = [
         _facts(
@@ -53,13 +53,14 @@ def judge_quality(space: Workspace, data: DataFacts, *trainings: TrainingFacts) 
     return Findings(checks=list(_checks(networks, baseline, wanted)), quality=found)
 
 
-def _baseline(space: Workspace, data: DataFacts, dataset: Dataset) -> tuple[np.ndarray, float]:
+def _baseline(space: Workspace, data: DataFacts) -> tuple[np.ndarray, float]:
     """Its probabilities on the test split, and the seconds that it took."""
     folder = space.baseline_folder(data.digest)
     if not space.is_complete(folder):
         began = time.perf_counter()
         score = case_function(space.case.name, BASELINE.removesuffix(".py"), "score")
-        probabilities = score(dataset, space.case.training.seed)
+        # A baseline has all rows in memory, as trees need them; they are gone when it is done.
+        probabilities = score(Dataset.read(Path(data.path)), space.case.training.seed)
         seconds = np.array(time.perf_counter() - began)
         with whole_folder(folder) as partial:
             write_arrays(partial / SCORES, {"probabilities": probabilities, "seconds": seconds})

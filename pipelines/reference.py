@@ -8,11 +8,11 @@ from pathlib import Path
 from models.artifact import Manifest, digest_of
 from models.constants import FILE as CONSTANTS
 from models.contract import Tensors
-from models.dataset import Dataset, Split
+from models.dataset import Dataset, Split, StoredDataset
 from models.errors import ArtifactCorrupt, ArtifactMissing
 from models.framework import TITLES, FrameworkName
 from models.verbs import REFERENCE, read_reference
-from pipelines.data import FILE
+from pipelines.data import FOLDER
 from pipelines.workspace import Workspace
 
 
@@ -45,7 +45,7 @@ class Reference:
             f"{TITLES[framework]} in memory",
             read_reference(trained, "test"),
             read_reference(trained, "edge"),
-            space.case.compared(test_split(space, manifest)),
+            space.case.compared(StoredDataset.open(dataset_path(space, manifest)).test),
         )
 
 
@@ -81,7 +81,7 @@ def dataset_path(space: Workspace, manifest: Manifest) -> Path:
     Raises:
         ArtifactMissing: it is gone.
     """
-    return _present(space.home / "data" / manifest.data / FILE, manifest)
+    return _present(space.home / "data" / manifest.data / FOLDER, manifest)
 
 
 def training_path(space: Workspace, framework: FrameworkName, manifest: Manifest) -> Path:

@@ -3,7 +3,7 @@
 ::
 
     artifacts/<case>/
-      data/<digest>/dataset.npz
+      data/<digest>/dataset/              the splits in shards, and their index
       constants/<digest>/constants.json  constants of preprocessing, where the case needs them
       baseline/<digest>/scores.npz       the baseline's answers, where the case has one
       initial/<framework>-<digest>/      shared initial weights, answers before training
@@ -28,8 +28,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import models.batches
 import models.constants
-import models.dataset
+import models.shards
+import models.split
 import models.verbs
 import models.weights
 from models import worker
@@ -37,6 +39,7 @@ from models.artifact import MANIFEST, Manifest, digest_of_files, digest_of_parts
 from models.case import BASELINE, FILES, SCHEMA, Case, case_folder, load_case
 from models.errors import ArtifactCorrupt, ArtifactMissing, SettingsError
 from models.framework import FRAMEWORKS
+from models.shards import FORMAT
 from models.verbs import RESULT
 from pipelines.settings import PROJECT, Settings
 
@@ -50,6 +53,7 @@ TFX_SOURCES = (
     *sorted((PROJECT / "pipelines/tfx").rglob("*.py")),
 )
 SCORERS = ("models/quality.py", "pipelines/quality.py")
+TRAINERS = (models.verbs, models.weights, models.batches, models.shards, models.split)
 JUDGES = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
 
 
@@ -148,6 +152,7 @@ class Workspace:
             self.case.training.seed,
             asdict(self.case.contract),
             self.settings.sample,
+            FORMAT,
             _versions("scikit-learn", "numpy", *self.case.packages),
         )
 
@@ -212,7 +217,7 @@ class Workspace:
                 [
                     _framework_source(framework, "training"),
                     _framework_source(framework, "encoding"),
-                    *map(_source, (models.verbs, models.weights, models.dataset)),
+                    *map(_source, TRAINERS),
                 ]
             ),
             _versions(*PACKAGES[framework]),

@@ -15,6 +15,7 @@ from benchmarks.server.results import Key, Results, Start
 from benchmarks.server.rounds import Running, Stage, running
 from models.artifact import Manifest
 from models.errors import ServerError, TwinServeError
+from pipelines.data import FOLDER
 from pipelines.settings import PROJECT, Settings
 from pipelines.workspace import Workspace
 
@@ -65,7 +66,7 @@ def make_subjects(home: Path, folder: Path, manifest: Manifest, space: Workspace
         ServerError: that process failed.
     """
     saved_model = manifest.artifact("SavedModel").check(folder)
-    dataset = space.home / "data" / manifest.data / "dataset.npz"
+    dataset = space.home / "data" / manifest.data / FOLDER
     _make(sys.executable, "make_subjects", home, saved_model, dataset)
 
 

@@ -13,7 +13,7 @@ class DataFacts(Facts):
     """The data set of a run."""
 
     digest: str = Field(description="sha256 over all splits")
-    path: str = Field(description="The dataset.npz")
+    path: str = Field(description="The folder of shards")
     rows: dict[str, int] = Field(description="Rows by split")
     constants: str = Field("", description="The constants.json; empty where the case needs none")
     constants_digest: str = Field("", description="sha256 of it")

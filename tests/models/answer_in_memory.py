@@ -34,7 +34,7 @@ def main(request: dict[str, str]) -> None:
         answer = predictor.predict(raw)
     encoding = importlib.import_module(f"models.frameworks.{name}.encoding")
     encoded = encoding.encode(network, raw, case.contract)
-    part = encoding.body(network, encoded)
+    part = encoding.body(network, encoded.keys())
     found = {f"answer/{key}": rows for key, rows in answer.items()}
     found |= {f"encoded/{key}": rows for key, rows in encoded.items()}
     found |= {f"halves/{key}": rows for key, rows in _halves(name, part, encoded).items()}

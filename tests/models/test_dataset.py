@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.contract import Contract, TensorSpec
-from models.dataset import Dataset, Split, batch_order, spread_over
+from models.dataset import INDEX, Dataset, Split, StoredDataset, write_parts
 from models.errors import ArtifactCorrupt, CaseError
+from models.shards import MOST_BYTES, MOST_ROWS
+from models.split import spread_over
 
 CONTRACT = Contract(
     inputs=(TensorSpec("x", "float32", (2,)), TensorSpec("key", "int64", ())),
@@ -66,45 +68,93 @@ def test_a_transposed_view_has_the_digest_of_its_copy():
 
 
 def test_written_and_read_again(tmp_path: Path):
-    dataset().write(tmp_path / "dataset.npz")
-    read = Dataset.read(tmp_path / "dataset.npz")
+    dataset().write(tmp_path / "dataset")
+    read = Dataset.read(tmp_path / "dataset")
     assert read.digest() == dataset().digest()
     assert read.test.inputs["key"].dtype == np.int64
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut off", "another file"])
-def test_a_file_that_is_no_data_set_is_refused(tmp_path: Path, damage):
-    path = tmp_path / "dataset.npz"
+SHARD = "train-00000.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("no folder", r"dataset cannot be read as a data set"),
+        ("no index", r"dataset cannot be read as a data set"),
+        ("index cut off", r"dataset cannot be read as a data set"),
+        ("another format", r"its format is 0, not 1"),
+        ("shard gone", rf"{SHARD} cannot be read as a shard"),
+        ("shard cut off", rf"{SHARD} cannot be read as a shard.*not those that were written"),
+        ("a changed bit", rf"{SHARD} cannot be read as a shard.*not those that were written"),
+        ("another shard", rf"{SHARD} cannot be read as a shard.*not those that were written"),
+    ],
+)
+def test_what_is_damaged_is_refused_by_name(tmp_path: Path, damage, told):
+    path = tmp_path / "dataset"
     dataset().write(path)
-    if damage == "gone":
-        path.unlink()
-    elif damage == "cut off":
-        path.write_bytes(path.read_bytes()[:300])
-    else:
-        np.savez(path, something=np.zeros(3))
-    with pytest.raises(ArtifactCorrupt, match=r"dataset\.npz cannot be read"):
+    index, shard = path / INDEX, path / SHARD
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    deeds = {
+        "no folder": lambda: path.rename(tmp_path / "elsewhere"),
+        "no index": index.unlink,
+        "index cut off": lambda: index.write_text(index.read_text()[:200]),
+        "another format": lambda: index.write_text(
+            index.read_text().replace('"format": 1', '"format": 0')
+        ),
+        "shard gone": shard.unlink,
+        "shard cut off": lambda: shard.write_bytes(shard.read_bytes()[:-8]),
+        "a changed bit": lambda: shard.write_bytes(content),
+        "another shard": lambda: shard.write_bytes((path / "test-00000.safetensors").read_bytes()),
+    }
+    deeds[damage]()
+    with pytest.raises(ArtifactCorrupt, match=told):
         Dataset.read(path)
 
 
-@given(
-    rows=st.integers(1, 200),
-    batch_size=st.integers(1, 64),
-    epoch=st.integers(0, 50),
-    seed=st.integers(0, 2**31),
-)
-def test_every_epoch_covers_every_row_once(rows, batch_size, epoch, seed):
-    batches = batch_order(rows, batch_size, epoch, seed)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(rows))
-    assert all(len(batch) == batch_size for batch in batches[:-1])
-    assert 0 < len(batches[-1]) <= batch_size
+def test_rows_that_come_in_parts_make_the_shards_of_rows_that_come_at_once(tmp_path: Path):
+    whole = dataset()
+    whole.write(tmp_path / "at once")
+    pieces = [
+        (name, part.rows(slice(start, start + 2)))
+        for start in range(0, 6, 2)
+        for name, part in whole.parts()
+    ]
+    stored = write_parts(tmp_path / "in parts", pieces)
+    assert stored.digest == whole.digest() == StoredDataset.open(tmp_path / "at once").digest
+    assert stored.train.read().inputs["key"].tolist() == list(range(6))
 
 
-def test_the_order_is_the_same_for_both_and_another_for_each_epoch_and_seed():
-    def order(epoch: int, seed: int) -> list[int]:
-        return np.concatenate(batch_order(100, 32, epoch, seed)).tolist()
+def test_a_shard_ends_at_its_rows_or_its_bytes(tmp_path: Path):
+    row = MOST_BYTES // 4 // 8
+    wide = Split({"x": np.zeros((9, row), np.float64)}, np.zeros(9, np.int64))
+    long = Split({"x": np.arange(2 * MOST_ROWS + 1)}, np.zeros(2 * MOST_ROWS + 1, np.int64))
+    Dataset(long, long.rows(slice(0, 3)), long.rows(slice(0, 1))).write(tmp_path / "long")
+    shards = StoredDataset.open(tmp_path / "long").train
+    assert [shard.rows for shard in shards.shards] == [MOST_ROWS, MOST_ROWS, 1]
+    assert shards.rows(np.array([1, MOST_ROWS, 2 * MOST_ROWS])).inputs["x"].tolist() == [
+        1,
+        MOST_ROWS,
+        2 * MOST_ROWS,
+    ]
+    Dataset(wide, wide, wide).write(tmp_path / "wide")
+    assert [shard.rows for shard in StoredDataset.open(tmp_path / "wide").test.shards] == [3, 3, 3]
 
-    assert order(3, 7) == order(3, 7)
-    assert len({tuple(order(epoch, seed)) for epoch in (0, 1) for seed in (7, 8)}) == 4
+
+@pytest.mark.parametrize("damage", ["an empty split", "another input"])
+def test_parts_that_make_no_data_set_leave_no_index(tmp_path: Path, damage):
+    parts = list(dataset().parts())
+    if damage == "an empty split":
+        del parts[1]
+    else:
+        parts.append(("train", Split({"y": np.zeros(6)}, np.zeros(6, np.int64))))
+    with pytest.raises(
+        CaseError, match=r"validation split has no rows|now labels .*inputs/y float64"
+    ):
+        write_parts(tmp_path / "dataset", parts)
+    with pytest.raises(ArtifactCorrupt):
+        StoredDataset.open(tmp_path / "dataset")
 
 
 def test_rows_are_taken_from_every_tensor():
@@ -166,12 +216,12 @@ def texts(*words: str) -> Split:
 def test_text_and_gaps_survive_the_file(tmp_path):
     written = Dataset(texts("a", ""), texts("Zürich ✈"), texts("b"))
     written.check(TEXTS)
-    written.write(tmp_path / "d.npz")
-    read = Dataset.read(tmp_path / "d.npz")
+    written.write(tmp_path / "d")
+    read = Dataset.read(tmp_path / "d")
     assert read.digest() == written.digest()
     assert read.train.inputs["word"].tolist() == ["a", ""]
     assert read.validation.inputs["word"].tolist() == ["Zürich ✈"]
-    only = Dataset.read_split(tmp_path / "d.npz", "test")
+    only = Dataset.read_split(tmp_path / "d", "test")
     assert only.inputs["word"].tolist() == ["b"]
     assert np.isnan(only.inputs["size"]).all()
 

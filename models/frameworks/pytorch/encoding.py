@@ -7,7 +7,8 @@ are then encoded once before training instead of once an epoch, by the very meth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from models.contract import Contract, Tensors
+from models.shards import Shards, ShardWriter
+from models.split import Split
 
 ROWS_AT_ONCE = 8192
 
@@ -31,17 +34,31 @@ def encode(network: nn.Module, inputs: Tensors, contract: Contract) -> dict[str,
         arrays (N, ...) by name.
     """
     raw = {name: inputs[name] for name in contract.input_names}
+    return _encoded(network, raw, contract) if has_encoder(network) else raw
+
+
+def encode_shards(network: nn.Module, shards: Shards, contract: Contract, folder: Path) -> Shards:
+    """The same of a split on disk, shard by shard, so that the order of its rows stays the same.
+
+    Args:
+        network: the whole network.
+        shards: the raw rows.
+        contract: the order of the inputs.
+        folder: for the encoded shards, made here; unused where the network has no encoder.
+    """
     if not has_encoder(network):
-        return raw
-    parts: list[dict[str, Tensor]] = []
-    with torch.inference_mode():
-        for start in range(0, len(next(iter(raw.values()))), ROWS_AT_ONCE):
-            rows = {name: array[start : start + ROWS_AT_ONCE] for name, array in raw.items()}
-            parts.append(_method(network, "encode")(*tensors_of(rows, contract)))
-    return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+        return shards
+    folder.mkdir(parents=True)
+    writer = ShardWriter(folder, "encoder")
+    for part in shards.parts():
+        raw = {name: part.inputs[name] for name in contract.input_names}
+        writer.write(Split(_encoded(network, raw, contract), part.labels))
+    return writer.shards()
 
 
-def body(network: nn.Module, encoded: Tensors) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
+def body(
+    network: nn.Module, encoded: Collection[str]
+) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
     """The part that takes what ``encode`` gives: the network itself where it has no encoder.
 
     Args:
@@ -71,3 +88,12 @@ def tensors_of(inputs: Tensors, contract: Contract) -> list[Any]:
         else torch.from_numpy(np.ascontiguousarray(inputs[spec.name]))
         for spec in contract.inputs
     ]
+
+
+def _encoded(network: nn.Module, raw: Tensors, contract: Contract) -> dict[str, np.ndarray]:
+    parts: list[dict[str, Tensor]] = []
+    with torch.inference_mode():
+        for start in range(0, len(next(iter(raw.values()))), ROWS_AT_ONCE):
+            rows = {name: array[start : start + ROWS_AT_ONCE] for name, array in raw.items()}
+            parts.append(_method(network, "encode")(*tensors_of(rows, contract)))
+    return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
-from models.case import Case, case_function
+from models.batches import blocks
+from models.case import Case, Training, case_function
 from models.constants import Constants
 from models.contract import Contract, Tensors
-from models.dataset import Dataset, Split, batch_order
+from models.dataset import StoredDataset
 from models.errors import ContractMismatch
 from models.framework import EpochListener, EpochRecord
-from models.frameworks.pytorch.encoding import body, encode, tensors_of
+from models.frameworks.pytorch.encoding import body, encode_shards, tensors_of
 from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
+from models.shards import Shards
+from models.split import Split
 from models.weights import Shapes, check_same_shapes
+
+Batch = tuple[dict[str, Tensor], Tensor]
+"""Inputs by name and labels."""
+
+SCORED_AT_ONCE = 1024
+"""Batches of a training epoch."""
 
 # PyTorch's role of a parameter -> canonical role, by the kind of module.
 NORMALISATION_ROLES = {
@@ -89,40 +100,53 @@ def as_predictor(network: nn.Module, contract: Contract) -> Predictor:
 
 
 def train(
-    network: nn.Module, case: Case, dataset: Dataset, on_epoch: EpochListener
+    network: nn.Module,
+    case: Case,
+    dataset: StoredDataset,
+    scratch: Path,
+    on_epoch: EpochListener,
 ) -> list[EpochRecord]:
-    """Train in place with Adam on cross-entropy, on the batches of ``batch_order``.
+    """Train in place with Adam on cross-entropy, on the batches of ``models.batches``.
 
     Args:
         network: with its initial weights loaded.
         dataset: the train split is trained on, the validation split is scored after each epoch.
+        scratch: a folder for encoded rows, made here; the caller removes it.
         on_epoch: told after each epoch.
 
     Returns:
         one record an epoch.
+
+    Raises:
+        ArtifactCorrupt: a shard is not what was written.
     """
     plan = case.training
     optimizer = torch.optim.Adam(
         network.parameters(), plan.learning_rate, betas=(plan.beta_1, plan.beta_2), eps=plan.epsilon
     )
     train_split, validation = (
-        Split(encode(network, split.inputs, case.contract), split.labels)
-        for split in (dataset.train, dataset.validation)
+        encode_shards(network, shards, case.contract, scratch / name)
+        for name, shards in (("train", dataset.train), ("validation", dataset.validation))
     )
     steps = plan.epochs * plan.steps(len(train_split))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: 1 - step / steps if plan.decay else 1.0
     )
-    batches = _Batches(train_split, case)
     records: list[EpochRecord] = []
     for epoch in range(plan.epochs):
         began = time.perf_counter()
-        loss, accuracy = _train_epoch(network, case, optimizer, schedule, batches.of_epoch(epoch))
+        rows = batches(train_split, plan, [epoch])
+        loss, accuracy = _train_epoch(network, case, optimizer, schedule, rows)
         seconds = time.perf_counter() - began
         scores = _score(network, case, validation)
         records.append(EpochRecord(epoch + 1, loss, accuracy, *scores, seconds))
         on_epoch(records[-1])
     return records
+
+
+def batches(shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[Any]:
+    """Batches from shards, in the order of ``models.batches``, of some epochs, which count from 0."""
+    return _Batches(shards, plan, epochs)
 
 
 class InMemoryPredictor(Closing):
@@ -153,24 +177,25 @@ class InMemoryPredictor(Closing):
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-class _Batches:
-    """Batches in the order of ``batch_order``: rows are gathered once an epoch, batches are views."""
+class _Batches(IterableDataset[Batch]):
+    """Each batch is ready as it comes, a view of a shuffled window: a ``DataLoader`` takes ``batch_size=None``."""
 
-    def __init__(self, split: Split, case: Case) -> None:
-        self._inputs = _tensors_in(split)
-        self._labels = torch.from_numpy(split.labels)
-        self._plan = case.training
+    def __init__(self, shards: Shards, plan: Training, epochs: Iterable[int]) -> None:
+        self._shards, self._plan, self._epochs = shards, plan, epochs
 
-    def of_epoch(self, epoch: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        plan = self._plan
-        orders = batch_order(len(self._labels), plan.batch_size, epoch, plan.seed)
-        index = torch.from_numpy(np.concatenate(orders))
-        names = list(self._inputs)
+    def __iter__(self) -> Iterator[Batch]:
+        for epoch in self._epochs:
+            for block in blocks(self._shards, self._plan, epoch):
+                yield from self._of(block)
+
+    def _of(self, block: Split) -> Iterator[Batch]:
+        tensors = _tensors_in(block)
         columns = [
-            rows[index].split(plan.batch_size) for rows in (*self._inputs.values(), self._labels)
+            rows.split(self._plan.batch_size)
+            for rows in (*tensors.values(), torch.from_numpy(block.labels))
         ]
         for *inputs, labels in zip(*columns, strict=True):
-            yield dict(zip(names, inputs, strict=True)), labels
+            yield dict(zip(tensors, inputs, strict=True)), labels
 
 
 def _tensors_in(split: Split) -> dict[str, Tensor]:
@@ -184,35 +209,58 @@ def _train_epoch(
     case: Case,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-    batches: Iterator[tuple[dict[str, Tensor], Tensor]],
+    rows: Iterable[Batch],
 ) -> tuple[float, float]:
     """Mean loss in nats a row and accuracy, both over the epoch's training batches."""
     network.train()
-    part = body(network, {})
+    part = body(network, ())
     seen: list[tuple[Tensor, Tensor]] = []
-    for inputs, labels in batches:
+    scores = _Scores()
+    for inputs, labels in rows:
         optimizer.zero_grad(set_to_none=True)
         logits = part(inputs)[case.contract.logits]
         nn.functional.cross_entropy(logits, labels).backward()
         optimizer.step()
         schedule.step()
         seen.append((logits.detach(), labels))
-    # Scored together: small sums at every step would slow a small network down.
-    every_logit, every_label = (torch.cat(parts) for parts in zip(*seen, strict=True))
-    return _loss_and_accuracy(every_logit, every_label)
+        # Scored many at a time: small sums at every step would slow a small network down.
+        if len(seen) == SCORED_AT_ONCE:
+            scores.add_all(seen)
+    scores.add_all(seen)
+    return scores.loss_and_accuracy()
 
 
-def _loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    loss = nn.functional.cross_entropy(logits, labels)
-    return float(loss), float((logits.argmax(dim=1) == labels).float().mean())
+class _Scores:
+    """Loss and accuracy over rows that come in parts."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._loss = self._hits = 0.0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        self._rows += len(labels)
+        self._loss += float(nn.functional.cross_entropy(logits, labels)) * len(labels)
+        self._hits += float((logits.argmax(dim=1) == labels).sum())
+
+    def add_all(self, seen: list[tuple[Tensor, Tensor]]) -> None:
+        """All of them, and forget them."""
+        if seen:
+            logits, labels = (torch.cat(parts) for parts in zip(*seen, strict=True))
+            self.add(logits, labels)
+            seen.clear()
+
+    def loss_and_accuracy(self) -> tuple[float, float]:
+        return self._loss / self._rows, self._hits / self._rows
 
 
-def _score(network: nn.Module, case: Case, split: Split) -> tuple[float, float]:
+def _score(network: nn.Module, case: Case, shards: Shards) -> tuple[float, float]:
     network.eval()
-    labels = torch.from_numpy(split.labels)
+    part, scores = body(network, shards.input_names), _Scores()
     with torch.inference_mode():
-        logits = body(network, split.inputs)(_tensors_in(split))[case.contract.logits]
-        return _loss_and_accuracy(logits, labels)
+        for rows in shards.parts():
+            logits = part(_tensors_in(rows))[case.contract.logits]
+            scores.add(logits, torch.from_numpy(rows.labels))
+    return scores.loss_and_accuracy()
 
 
 def _tensors(network: nn.Module) -> dict[str, tuple[nn.Module, Tensor]]:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from models.batches import blocks
 from models.case import Case, Training, case_function
 from models.constants import Constants
 from models.contract import Contract, Tensors
-from models.dataset import Dataset, Split, batch_order
+from models.dataset import StoredDataset
 from models.errors import ContractMismatch
 from models.framework import EpochListener, EpochRecord
-from models.frameworks.tensorflow.encoding import body, call_form, encode
+from models.frameworks.tensorflow.encoding import body, call_form, encode_shards
 from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
+from models.shards import INPUTS, LABELS, Column, Shards
+from models.split import Split
 from models.weights import Shapes, check_same_shapes
+
+BATCHES_AT_ONCE = 64
 
 
 def build(case: Case, constants: Constants | None = None) -> keras.Model:
@@ -75,29 +82,37 @@ def as_predictor(network: keras.Model, contract: Contract) -> Predictor:
 
 
 def train(
-    network: keras.Model, case: Case, dataset: Dataset, on_epoch: EpochListener
+    network: keras.Model,
+    case: Case,
+    dataset: StoredDataset,
+    scratch: Path,
+    on_epoch: EpochListener,
 ) -> list[EpochRecord]:
-    """Train in place with Adam on cross-entropy, on the batches of ``batch_order``.
+    """Train in place with Adam on cross-entropy, on the batches of ``models.batches``.
 
     Args:
         network: with its initial weights loaded.
         dataset: the train split is trained on, the validation split is scored after each epoch.
+        scratch: a folder for encoded rows, made here; the caller removes it.
         on_epoch: told after each epoch.
 
     Returns:
         one record an epoch.
+
+    Raises:
+        ArtifactCorrupt: a shard is not what was written.
     """
     plan = case.training
     train_split, validation = (
-        Split(encode(network, split.inputs, case.contract), split.labels)
-        for split in (dataset.train, dataset.validation)
+        encode_shards(network, shards, case.contract, scratch / name)
+        for name, shards in (("train", dataset.train), ("validation", dataset.validation))
     )
     # The other outputs are functions of the logits; the learner shares all weights and leaves them out.
-    part = body(network, train_split.inputs)
+    part = body(network, train_split.input_names)
     learner = keras.Model(part.input, part.output[case.contract.logits])
     learner.compile(
         optimizer=keras.optimizers.Adam(
-            _learning_rate(plan, len(dataset.train)),
+            _learning_rate(plan, len(train_split)),
             beta_1=plan.beta_1,
             beta_2=plan.beta_2,
             epsilon=plan.epsilon,
@@ -107,9 +122,9 @@ def train(
     )
     recorder = _Recorder(learner, validation, on_epoch)
     learner.fit(
-        _batches(train_split, case),
+        batches(train_split, plan, range(plan.epochs)),
         epochs=plan.epochs,
-        steps_per_epoch=plan.steps(len(dataset.train)),
+        steps_per_epoch=plan.steps(len(train_split)),
         callbacks=[recorder],
         verbose=0,
     )
@@ -140,7 +155,7 @@ class InMemoryPredictor(Closing):
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Scores the validation split after each epoch, outside the epoch's time."""
 
-    def __init__(self, learner: keras.Model, validation: Split, on_epoch: EpochListener) -> None:
+    def __init__(self, learner: keras.Model, validation: Shards, on_epoch: EpochListener) -> None:
         super().__init__()
         self.records: list[EpochRecord] = []
         self._validation = validation
@@ -162,9 +177,14 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_epoch(record)
 
     def _scores(self) -> tuple[float, float]:
-        inputs = {n: tf.constant(rows) for n, rows in self._validation.inputs.items()}
+        parts = [(*self._part_scores(part), len(part)) for part in self._validation.parts()]
+        losses, accuracies, rows = zip(*parts, strict=True)
+        return float(np.average(losses, weights=rows)), float(np.average(accuracies, weights=rows))
+
+    def _part_scores(self, part: Split) -> tuple[float, float]:
+        inputs = {n: tf.constant(rows) for n, rows in part.inputs.items()}
         logits = self._score(call_form(inputs))
-        labels = tf.constant(self._validation.labels)
+        labels = tf.constant(part.labels)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         hits = tf.argmax(logits, axis=-1) == labels
         return float(tf.reduce_mean(losses)), float(tf.reduce_mean(tf.cast(hits, tf.float32)))
@@ -187,25 +207,50 @@ def _learning_rate(plan: Training, rows: int) -> Any:
     return keras.optimizers.schedules.PolynomialDecay(plan.learning_rate, steps, 0.0, power=1.0)
 
 
-def _batches(split: Split, case: Case) -> tf.data.Dataset:
-    """All epochs' batches in the order of ``batch_order``: rows are gathered inside tf.data."""
-    plan = case.training
-    orders = np.stack(
-        [
-            np.concatenate(batch_order(len(split), plan.batch_size, epoch, plan.seed))
-            for epoch in range(plan.epochs)
-        ]
-    )  # (epochs, rows)
-    inputs = {name: tf.constant(rows) for name, rows in split.inputs.items()}
-    labels = tf.constant(split.labels)
+def batches(shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[Any]:
+    """Batches from shards, in the order of ``models.batches``, of some epochs, which count from 0.
 
-    def rows_at(index: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        gathered = {name: tf.gather(rows, index) for name, rows in inputs.items()}
-        return call_form(gathered), tf.gather(labels, index)
+    Python hands over ``BATCHES_AT_ONCE`` at a time, and tf.data takes them apart.
+    """
 
-    return (
-        tf.data.Dataset.from_tensor_slices(orders)
-        .flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(plan.batch_size))
-        .map(rows_at)
+    def stacks() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        for epoch in epochs:
+            for block in blocks(shards, plan, epoch):
+                yield from _stacks(block, plan.batch_size)
+
+    inputs = {name: _stack_spec(shards.columns[INPUTS + name]) for name in shards.input_names}
+    signature = (inputs, _stack_spec(shards.columns[LABELS]))
+    rows: Iterable[Any] = (
+        tf.data.Dataset.from_generator(stacks, output_signature=signature)
+        .prefetch(2)
+        .flat_map(lambda *stack: tf.data.Dataset.from_tensor_slices(stack))
+        .map(lambda rows, labels: (call_form(rows), labels))
         .prefetch(8)
     )
+    return rows
+
+
+def _stacks(block: Split, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Batches on a new first axis, (K, batch, ...); an epoch's last one may be smaller and stands alone."""
+    whole = len(block) // batch_size
+    for first in range(0, whole, BATCHES_AT_ONCE):
+        rows = block.rows(
+            slice(first * batch_size, min(whole, first + BATCHES_AT_ONCE) * batch_size)
+        )
+        yield _stacked(rows, batch_size)
+    if rest := len(block) % batch_size:
+        yield _stacked(block.rows(slice(whole * batch_size, None)), rest)
+
+
+def _stacked(rows: Split, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    inputs = {name: _as_stack(array, size) for name, array in rows.inputs.items()}
+    return inputs, _as_stack(rows.labels, size)
+
+
+def _as_stack(array: np.ndarray, size: int) -> np.ndarray:
+    stack = array.reshape(-1, size, *array.shape[1:])
+    return np.char.encode(stack, "utf-8") if stack.dtype.kind == "U" else stack
+
+
+def _stack_spec(column: Column) -> tf.TensorSpec:
+    return tf.TensorSpec((None, None, *column.shape), column.dtype)
