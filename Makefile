@@ -33,7 +33,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure report stop clean test lint format types \
-	prefect deployments bench-pipeline bench-server protos schema lock up down logs ps images test-docker drills fuzz lineage
+	prefect deployments bench-pipeline bench-scale bench-server protos schema lock up down logs ps images test-docker drills fuzz lineage
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -156,6 +156,9 @@ format: $(READY) ## Format the code
 
 bench-pipeline: $(READY) ## Measure the whole run: time, reuse, overhead, training throughput, memory
 	@$(BIN)/python -m benchmarks.pipeline $(ARGS)
+
+bench-scale: $(READY) ## Train on ×1, ×10, ×30 the flights' rows: time a row, memory (10 minutes; ARGS='--quick')
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
 
 bench-server: $(READY) ## Measure the embedded server against its Python peers (about 45 minutes; ARGS='--quick')
 	@$(BIN)/python -m benchmarks.server $(ARGS)
