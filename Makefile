@@ -32,8 +32,8 @@ MAKE_IT := --case $(CASE) $(if $(FRESH),--fresh) $(ARGS)
 READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure report stop clean test lint format types \
-	prefect deployments bench-pipeline bench-scale bench-server protos schema lock up down logs ps images test-docker drills fuzz lineage
+.PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure compare report stop clean test lint format types \
+	prefect deployments bench-pipeline bench-scale bench-server bench-loadgen protos schema lock up down logs ps images test-docker drills fuzz lineage
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -48,6 +48,7 @@ help: ## List the targets
 	@echo "  ARTIFACTS=dir    another folder than artifacts/"
 	@echo "  LAUNCHER=auto    where servers run: docker, process, or auto (containers where engine and images are)"
 	@echo "  ROW=0            the row of the test split that query sends"
+	@echo "  SECONDS=600      how long make measure takes for a scenario of an endpoint (QUICK=1: about 40 s in all)"
 	@echo "  PORT=4200        the port of make prefect"
 	@echo "  PYTHON=python3   the Python that .venv is made with: 3.11, 3.12 or 3.13"
 	@echo "  VERBOSE=1        stack traces, and Prefect's own lines"
@@ -80,8 +81,12 @@ verify: $(READY) ## Compare every exported file with its model in memory
 check: $(READY) ## Start both servers and compare every answer with the model in memory
 	@$(STAGE) $(VERBOSE_FLAG) check $(PICK)
 
-measure: $(READY) ## Start both servers and measure readiness, memory, latency, throughput
-	@$(STAGE) $(VERBOSE_FLAG) measure $(PICK)
+measure: $(READY) ## Start both servers and measure them by MLPerf's rules (hours; SECONDS=30 a scenario, or QUICK=1)
+	@$(STAGE) $(VERBOSE_FLAG) measure $(PICK) $(if $(QUICK),--quick) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+compare: $(READY) ## Hold measurement B against A (A=1 B=2, or report.json files); fails where B is slower beyond noise
+	@test -n "$(A)" -a -n "$(B)" || { echo "Which two? make compare A=1 B=2" >&2; exit 2; }
+	@$(STAGE) $(VERBOSE_FLAG) compare $(A) $(B) --case $(CASE)
 
 report: $(READY) ## Write the report from what the stages have found
 	@$(STAGE) $(VERBOSE_FLAG) report $(PICK)
@@ -162,6 +167,9 @@ bench-scale: $(READY) ## Train on ×1, ×10, ×30 the flights' rows: time a row,
 
 bench-server: $(READY) ## Measure the embedded server against its Python peers (about 45 minutes; ARGS='--quick')
 	@$(BIN)/python -m benchmarks.server $(ARGS)
+
+bench-loadgen: $(READY) ## Measure the load generator against wrk at the same endpoints (about 2 minutes)
+	@$(BIN)/python -m benchmarks.loadgen $(ARGS)
 
 drills: $(READY) ## Break things on purpose, with real containers (about 3 minutes; ARGS='--only oom' for some)
 	@$(BIN)/python -m benchmarks.drills --case $(CASE) --write docs/drills.md $(ARGS)

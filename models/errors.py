@@ -37,6 +37,8 @@
     │   ├── BadRequest             HTTP 4xx, or the matching gRPC status
     │   ├── ServerFault            HTTP 5xx, or the matching gRPC status
     │   └── Unreachable            no answer within the deadline
+    ├── ProgramMissing             a program that a benchmark compares with is not installed
+    ├── NotComparable              two measurements were not made alike
     └── ChecksFailed               at least one check said no
 """
 
@@ -205,6 +207,14 @@ class ServerFault(RequestError):
 
 class Unreachable(RequestError):
     """No answer within the deadline."""
+
+
+class ProgramMissing(TwinServeError):
+    """A program that a benchmark compares with is not installed."""
+
+
+class NotComparable(TwinServeError):
+    """Two measurements were not made alike, so that comparing them would say nothing."""
 
 
 class ChecksFailed(TwinServeError):

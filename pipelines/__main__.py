@@ -158,15 +158,47 @@ def check(case: CaseName = "digits", version: Version = None) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def measure(case: CaseName = "digits", version: Version = None) -> None:
-    """Start both servers and measure readiness, memory, latency and throughput."""
+def measure(
+    case: CaseName = "digits",
+    version: Version = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Short windows: for a look, not for quoting.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1.5, help="A scenario of an endpoint; MLPerf's rule is 600.")
+    ] = 600.0,
+) -> None:
+    """Start both servers and measure them under load by MLPerf's rules: see docs/measurement.md."""
     from pipelines.alone import measure_alone
     from pipelines.measure import judge_measurements
+    from serving.load.job import QUICK, LoadPlan
 
     space = Workspace.open(case, read_settings())
-    found = measure_alone(space, space.manifest(version))
+    plan = QUICK if quick else LoadPlan.full(seconds)
+    found = measure_alone(space, space.manifest(version), plan)
     terminal.print_measurements(out, found)
     _conclude(judge_measurements(found))
+
+
+@app.command(rich_help_panel=MORE)
+def compare(
+    before: Annotated[str, typer.Argument(help="A report.json, or a version's number.")],
+    after: Annotated[str, typer.Argument(help="The one to be held against it.")],
+    case: CaseName = "digits",
+) -> None:
+    """Hold one measurement against an earlier one; ends with 1 where anything became slower beyond noise."""
+    from pipelines.measuring.comparing import compare_reports, regressions
+    from pipelines.measuring.reports import read_measured
+    from pipelines.measuring.table import print_compared
+
+    space = Workspace.open(case, read_settings())
+    rows = compare_reports(read_measured(space, before), read_measured(space, after))
+    print_compared(out, rows)
+    worse = regressions(rows)
+    if worse:
+        first = "; ".join(f"{row.subject}: {row.quantity}" for row in worse[:3])
+        raise ChecksFailed(f"{len(worse)} of {len(rows)} figures became worse: {first}.")
+    out.print(f"No regression beyond noise in {len(rows)} figures.", highlight=False)
 
 
 @app.command(rich_help_panel=STAGES)

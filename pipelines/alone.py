@@ -99,10 +99,10 @@ def check_alone(space: Workspace, manifest: Manifest) -> Findings:
     return found
 
 
-def measure_alone(space: Workspace, manifest: Manifest) -> Measurements:
+def measure_alone(space: Workspace, manifest: Manifest, plan: LoadPlan) -> Measurements:
     """Both servers under load, started for this and stopped after it."""
     with servers_for(space, manifest) as started:
-        found = measure(space, manifest, started, LoadPlan())
+        found = measure(space, manifest, started, plan)
     keep(space, manifest.version, "measure", found)
     return found
 

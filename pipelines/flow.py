@@ -35,10 +35,8 @@ from pipelines.tfx.stages import evaluate_slices, record_push, tfx_findings, val
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
-from serving.load.job import LoadPlan
+from serving.load.job import QUICK
 from serving.started import stop_all as stop_all_servers
-
-PLAN = LoadPlan()
 
 
 class Hyperparameters(BaseModel):
@@ -303,9 +301,9 @@ def measure_servers(
         measure,
         manifest,
         started,
-        PLAN,
+        QUICK,
         after=["check_across"],
-        key=measurement_digest(manifest, started, PLAN),
+        key=measurement_digest(manifest, started, QUICK),
         refresh=remeasure,
         retries=1,
     ).result()

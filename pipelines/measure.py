@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
-from models.errors import ServerNotReady
-from models.parent import lifeline
 from pipelines.facts import (
     Check,
     LatencyFacts,
+    LoadedFacts,
     Measurements,
     Outcome,
+    ScenarioFacts,
     ServerFacts,
-    ThroughputFacts,
 )
 from pipelines.hardware import hardware
+from pipelines.measuring.findings import Told
+from pipelines.measuring.running import run_load
 from pipelines.reference import Reference
 from pipelines.serve import StartedServers
 from pipelines.settings import PROJECT
-from pipelines.workspace import Workspace, log
+from pipelines.workspace import Workspace
 from serving.endpoints import FRAMEWORK_OF, PROTOCOLS, endpoints_of
 from serving.load.job import LoadJob, LoadPlan, LoadTarget
 from serving.server import Server
@@ -44,6 +40,7 @@ def measurement_digest(manifest: Manifest, servers: StartedServers, plan: LoadPl
         [(server.spec.label, server.where, server.memory_kind) for server in servers.servers],
         plan,
         digest_of_files((PROJECT / "serving").rglob("*.py")),
+        digest_of_files((PROJECT / "pipelines/measuring").rglob("*.py")),
         sorted(hardware().items()),
     )
 
@@ -58,86 +55,83 @@ def measure(
     """
     idle = {server.spec.name: server.resident_bytes() for server in started.servers}
     worked = {server.spec.name: server.cpu_seconds() for server in started.servers}
-    log.info(f"Measure: {', '.join(map(str, plan.clients))} clients, {plan.rounds} rounds in turn")
-    rows = _run_load(space, manifest, started.servers, plan)
-    worked = {s.spec.name: s.cpu_seconds() - worked[s.spec.name] for s in started.servers}
-    latency = [LatencyFacts(**row) for row in _of_kind(rows, "latency")]
-    throughput = [ThroughputFacts(**row) for row in _of_kind(rows, "throughput")]
-    answers = _answers([*latency, *throughput], plan)
+    with tempfile.TemporaryDirectory(prefix="twinserve-load-") as scratch:
+        told = _load(space, manifest, started.servers, plan, Path(scratch))
+        worked = {s.spec.name: s.cpu_seconds() - worked[s.spec.name] for s in started.servers}
+        load = told.facts()
+        answers = told.answers()
     return Measurements(
         measured=datetime.now(UTC),
         servers=[
             _server_facts(server, started, idle, worked, answers) for server in started.servers
         ],
-        latency=latency,
-        throughput=throughput,
+        latency=[row for each in load.scenarios if (row := _short(each))],
+        throughput=load.throughput,
+        load=load,
     )
 
 
-def _answers(rows: Sequence[LatencyFacts | ThroughputFacts], plan: LoadPlan) -> Counter[str]:
-    """How many requests each server was sent, by its label, those of the warm-up included."""
-    found: Counter[str] = Counter()
-    for row in rows:
-        found[row.server] += row.requests
-    for server in list(found):
-        found[server] += plan.warmup_requests * len(PROTOCOLS)
-    return found
+def _short(facts: ScenarioFacts) -> LatencyFacts | None:
+    """The short form of one client's latency; None where a percentile has too few samples."""
+    found = [facts.percentile(rank) for rank in (50, 90, 99)]
+    p50, p90, p99 = found
+    if facts.scenario != "SingleStream" or not (p50 and p90 and p99):
+        return None
+    return LatencyFacts(
+        server=facts.server,
+        protocol=facts.protocol,
+        requests=facts.requests,
+        wrong=facts.wrong,
+        p50_ms=p50.ms,
+        p90_ms=p90.ms,
+        p99_ms=p99.ms,
+    )
 
 
 def judge_measurements(found: Measurements) -> list[Check]:
-    """Every benchmark answer must have been right; a wrong one voids its figure."""
-    checks = []
-    titles = dict.fromkeys((row.server, row.protocol) for row in found.latency)
-    for server, protocol in titles:
-        seen: list[LatencyFacts | ThroughputFacts] = [*found.latency, *found.throughput]
-        mine = [row for row in seen if (row.server, row.protocol) == (server, protocol)]
-        wrong, total = sum(row.wrong for row in mine), sum(row.requests for row in mine)
-        checks.append(
-            Check(
-                stage="measure",
-                subject=f"{server} · {protocol}",
-                question="Every answer under load is right",
-                outcome=Outcome.FAIL if wrong else Outcome.PASS,
-                figure=f"{wrong:,} wrong of {total:,}",
-                limit="0 wrong",
-            )
-        )
-    return checks
+    """Every answer under load must have been right; a wrong one voids its figures."""
+    load = found.load
+    rows: list[LoadedFacts] = [*load.scenarios, *load.throughput, *load.sweep] if load else []
+    titles = dict.fromkeys((row.server, row.protocol) for row in rows)
+    return [_judged(server, protocol, rows) for server, protocol in titles]
 
 
-def _run_load(
-    space: Workspace, manifest: Manifest, servers: Sequence[Server], plan: LoadPlan
-) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="twinserve-load-") as scratch:
-        targets = [
-            LoadTarget(endpoint, _write_rows(space, manifest, endpoint.server, Path(scratch)))
-            for server in servers
-            for endpoint in endpoints_of(server.spec)
-        ]
-        folders = tuple(str(folder) for folder in space.settings.case_folders)
-        job = Path(scratch, "job.json")
-        LoadJob(space.case.name, folders, tuple(targets), plan).write(job)
-        try:
-            with lifeline() as standard_input:
-                done = subprocess.run(
-                    [sys.executable, "-m", "serving.load", str(job)],
-                    cwd=PROJECT,
-                    stdin=standard_input,
-                    capture_output=True,
-                    text=True,
-                    timeout=plan.timeout_seconds,
-                    check=False,
-                )
-        except subprocess.TimeoutExpired as error:
-            raise ServerNotReady(
-                f"The load generator was not done after {plan.timeout_seconds:.0f} s."
-            ) from error
-    if done.returncode:
-        raise ServerNotReady("The load generator failed.", done.stderr[-2000:])
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def _judged(server: str, protocol: str, rows: Sequence[LoadedFacts]) -> Check:
+    mine = [row for row in rows if (row.server, row.protocol) == (server, protocol)]
+    wrong, total = sum(row.wrong for row in mine), sum(row.requests for row in mine)
+    return Check(
+        stage="measure",
+        subject=f"{server} · {protocol}",
+        question="Every answer under load is right",
+        outcome=Outcome.FAIL if wrong else Outcome.PASS,
+        figure=f"{wrong:,} wrong of {total:,}",
+        limit="0 wrong",
+        detail=next((row.first_problem for row in mine if row.wrong), ""),
+    )
 
 
-def _write_rows(space: Workspace, manifest: Manifest, server: str, scratch: Path) -> Path:
+def _load(
+    space: Workspace,
+    manifest: Manifest,
+    servers: Sequence[Server],
+    plan: LoadPlan,
+    scratch: Path,
+) -> Told:
+    targets = [
+        LoadTarget(endpoint, write_rows(space, manifest, endpoint.server, scratch))
+        for protocol in PROTOCOLS
+        for server in servers
+        for endpoint in endpoints_of(server.spec)
+        if endpoint.protocol == protocol
+    ]
+    folders = tuple(str(folder) for folder in space.settings.case_folders)
+    job = LoadJob(space.case.name, folders, tuple(targets), plan, scratch)
+    specs = {server.spec.name: server.spec for server in servers}
+    return Told(job, run_load(job, scratch), specs, space.version_folder(manifest.version))
+
+
+def write_rows(space: Workspace, manifest: Manifest, server: str, scratch: Path) -> Path:
+    """What a server is sent under load, and what it must answer; see ``LoadTarget``."""
     reference = Reference.of(space, FRAMEWORK_OF[server], manifest)
     rows = reference.split.rows(slice(0, ROWS))
     path = scratch / f"{server}.npz"
@@ -167,12 +161,3 @@ def _server_facts(
         memory_kind=server.memory_kind,
         cpu_ms_per_answer=worked[spec.name] * 1000 / asked if asked else None,
     )
-
-
-def _of_kind(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    left_out = ("kind", "problem")
-    return [
-        {name: value for name, value in row.items() if name not in left_out}
-        for row in rows
-        if row["kind"] == kind
-    ]

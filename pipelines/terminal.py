@@ -18,6 +18,7 @@ from models import worker
 from models.artifact import Manifest
 from models.errors import TwinServeError
 from pipelines.facts import Check, Measurements, Outcome, SwitchFacts, TrainingFacts
+from pipelines.measuring.table import print_load
 from pipelines.settings import Settings
 from pipelines.workspace import log
 from serving.started import stop_all as stop_all_servers
@@ -139,7 +140,7 @@ def print_artifacts(console: Console, manifest: Manifest) -> None:
 
 
 def print_measurements(console: Console, found: Measurements) -> None:
-    """Readiness and memory by server; latency and throughput by endpoint."""
+    """Readiness and memory by server; then everything under load."""
     for server in found.servers:
         memory = [
             f"{(value or 0) / 2**20:.0f}" for value in (server.idle_bytes, server.loaded_bytes)
@@ -155,25 +156,8 @@ def print_measurements(console: Console, found: Measurements) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    table = Table(box=None, pad_edge=False)
-    counts = sorted({row.clients for row in found.throughput})
-    table.add_column("endpoint")
-    for column in (
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        *(f"requests/s, {count} clients" for count in counts),
-    ):
-        table.add_column(column, justify="right")
-    for row in found.latency:
-        rates = [
-            f"{each.requests_per_second:,.0f}"
-            for each in sorted(found.throughput, key=lambda each: each.clients)
-            if (each.server, each.protocol) == (row.server, row.protocol)
-        ]
-        figures = (f"{value:.2f}" for value in (row.p50_ms, row.p90_ms, row.p99_ms))
-        table.add_row(f"{row.server} · {row.protocol}", *figures, *rates)
-    console.print(table)
+    if found.load:
+        print_load(console, found.load)
 
 
 def print_switch(console: Console, rows: list[SwitchFacts]) -> None:

@@ -64,6 +64,19 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
+class Computing:
+    """What a server may compute with, so that two can be given the same.
+
+    Attributes:
+        workers: processes that run the model.
+        threads: that each computes one request with.
+    """
+
+    workers: int
+    threads: int
+
+
+@dataclass(frozen=True)
 class ServerSpec:
     """What to run, apart from where to run it.
 
@@ -85,6 +98,7 @@ class ServerSpec:
         tags: what is served, for the records of what runs: ``case`` and ``version``.
         versions: versions of the programs that the process runs on, by name ("torch").
         contained: how the same server runs as a container.
+        computing: what its process computes with; None where that is not known.
     """
 
     name: str
@@ -100,6 +114,7 @@ class ServerSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     contained: ContainerSpec | None = None
+    computing: Computing | None = None
 
     @property
     def container(self) -> str:

@@ -2,109 +2,165 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from models.errors import RequestError, Unreachable
+import numpy as np
+
 from serving.load.answers import AnswerCheck
-from serving.load.senders import Sender, open_sender
+from serving.load.connection import Connection
+from serving.load.lines import Lines
+from serving.load.ready import Ready
 from serving.wire.call import WireCall
 
-MAX_UNREACHABLE = 50
-"""Requests without any answer, after which there is no server to measure."""
+IsRight = Callable[[int, bytes], bool]
+"""Told the number of a request and its answer's body."""
+
+ANSWER_SECONDS = 30.0
+"""Longest wait for the answers that are under way when the time is up."""
+
+LONGEST_SECONDS = 600.0
+
+MOST_WRONG = 20
+"""Clients that are void anyway do not go on."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Observed:
     """What the clients saw.
 
     Attributes:
-        latencies_ms: of every request, in the order of completion.
-        wrong: answers that were not right, or no answers.
-        seconds: from the first request to the last answer.
-        first_problem: the first wrong answer, for people.
-        unreachable: requests without any answer; they are among the wrong ones.
+        latencies_ms: (N,) float64, of the answers in the time that counts, in their order.
+        seconds: that time.
+        total: answers, warm-up included.
+        wrong: wrong answers, errors and lost connections, warm-up included.
+        first_problem: the first of them, for people.
     """
 
-    latencies_ms: list[float] = field(default_factory=list)
-    wrong: int = 0
-    seconds: float = 0.0
-    first_problem: str = ""
-    unreachable: int = 0
+    latencies_ms: np.ndarray
+    seconds: float
+    total: int
+    wrong: int
+    first_problem: str
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.latencies_ms) / self.seconds if self.seconds else 0.0
+
+    def percentile_ms(self, rank: float) -> float:
+        """Of the latencies; 0 where there is none."""
+        return float(np.percentile(self.latencies_ms, rank)) if len(self.latencies_ms) else 0.0
 
 
-async def run_closed_loop(
-    calls: list[WireCall],
+def run_closed_loop(
+    calls: Sequence[WireCall],
     check: AnswerCheck,
     clients: int,
     *,
-    requests: int | None = None,
-    seconds: float | None = None,
+    requests: int = 0,
+    seconds: float = LONGEST_SECONDS,
 ) -> Observed:
     """Keep ``clients`` requests under way until a number of requests or a time is reached.
 
     Args:
-        calls: the requests, sent in turn; call ``i`` is answered by row ``i`` of the check.
+        calls: the requests of one endpoint, sent in turn; call ``i`` is answered by row ``i`` of the check.
         check: judges every answer.
         clients: closed-loop clients, each with a connection of its own.
-        requests: end after so many.
-        seconds: end after so long; requests under way are waited for and counted.
+        requests: end after so many; 0 for no limit.
+        seconds: end after so long; requests under way are waited for.
 
     Raises:
-        Unreachable: the server is gone.
+        Unreachable: nobody listens there.
     """
-    observed = Observed()
-    async with AsyncExitStack() as stack:
-        senders = [
-            await stack.enter_async_context(open_sender(calls[0].protocol)) for _ in range(clients)
-        ]
-        began = time.perf_counter()
-        more = _budget(requests, None if seconds is None else began + seconds)
-        await asyncio.gather(*(_client(sender, calls, check, more, observed) for sender in senders))
-        observed.seconds = time.perf_counter() - began
-    return observed
+    ready = Ready.of(calls)
+    with ready.open(clients) as lines:
+        return ClosedLoop(ready.requests, check.is_right, seconds, limit=requests).run(lines)
 
 
-def _budget(requests: int | None, deadline: float | None) -> Callable[[], int | None]:
-    """Hands out request numbers until the budget is spent."""
-    number = 0
+class ClosedLoop:
+    """As many clients as there are lines.
 
-    def more() -> int | None:
-        nonlocal number
-        spent = requests is not None and number >= requests
-        if spent or (deadline is not None and time.perf_counter() >= deadline):
-            return None
-        number += 1
-        return number - 1
+    Args:
+        requests: ready to send, taken in turn.
+        is_right: judges every answer.
+        seconds: how long answers count.
+        warmup_seconds: how long before that they do not.
+        limit: ends after so many requests instead, warm-up included; 0 for no limit.
+    """
 
-    return more
+    def __init__(
+        self,
+        requests: Sequence[bytes],
+        is_right: IsRight,
+        seconds: float,
+        warmup_seconds: float = 0.0,
+        limit: int = 0,
+    ) -> None:
+        self._requests, self._is_right, self._limit = requests, is_right, limit
+        self._seconds, self._warmup_seconds = seconds, warmup_seconds
+        self._latencies = array("d")
+        self._next = self._under_way = self._total = self._wrong = 0
+        self._problem = ""
 
+    def run(self, lines: Lines) -> Observed:
+        """Until the time is up or the requests are spent, and every answer is there."""
+        self._from = self._last = time.perf_counter() + self._warmup_seconds
+        self._until = self._from + self._seconds
+        for connection in lines.connections:
+            self._under_way += 1
+            self._send(connection)
+        while self._under_way and time.perf_counter() < self._until + ANSWER_SECONDS:
+            lines.poll(1.0)
+        if self._under_way:
+            self._note(f"{self._under_way} answers did not come within {ANSWER_SECONDS:.0f} s")
+        return Observed(
+            np.array(self._latencies, np.float64) * 1000,
+            self._counted_seconds(),
+            self._total,
+            self._wrong,
+            self._problem,
+        )
 
-async def _client(
-    sender: Sender,
-    calls: list[WireCall],
-    check: AnswerCheck,
-    more: Callable[[], int | None],
-    observed: Observed,
-) -> None:
-    while (number := more()) is not None:
-        row = number % len(calls)
-        began = time.perf_counter()
-        try:
-            answer = await sender.send(calls[row])
-            elapsed = time.perf_counter() - began
-            problem = "" if check.is_right(row, answer) else f"row {row}: {answer[:200]!r}"
-        except Unreachable as error:
-            observed.unreachable += 1
-            if observed.unreachable > MAX_UNREACHABLE:
-                raise
-            elapsed, problem = time.perf_counter() - began, f"{error.status} {error.message}"
-        except RequestError as error:
-            elapsed, problem = time.perf_counter() - began, f"{error.status} {error.message}"
-        observed.latencies_ms.append(elapsed * 1000)
-        if problem:
-            observed.wrong += 1
-            observed.first_problem = observed.first_problem or problem
+    def _counted_seconds(self) -> float:
+        """The whole time; up to the last answer where requests ran out before."""
+        spent = self._limit and self._last < self._until
+        return max(self._last - self._from, 0.0) if spent else self._seconds
+
+    def _send(self, connection: Connection) -> None:
+        number = self._next % len(self._requests)
+        self._next += 1
+        sent = time.perf_counter()
+
+        def answered(body: bytes | None, problem: str) -> None:
+            now = time.perf_counter()
+            self._count(number, sent, now, body, problem)
+            if connection.is_closed or self._is_over(now):
+                self._under_way -= 1
+            else:
+                self._send(connection)
+
+        connection.on_answer = answered
+        connection.send(self._requests[number])
+
+    def _count(
+        self, number: int, sent: float, now: float, body: bytes | None, problem: str
+    ) -> None:
+        self._total += 1
+        if self._from <= now <= self._until:
+            self._latencies.append(now - sent)
+            self._last = now
+        if body is None:
+            self._note(problem)
+        elif not self._is_right(number, body):
+            self._note(f"request {number} was answered with {body[:200]!r}")
+
+    def _is_over(self, now: float) -> bool:
+        spent = self._limit and self._next >= self._limit
+        return bool(now >= self._until or spent or self._wrong >= MOST_WRONG)
+
+    def _note(self, problem: str) -> None:
+        self._wrong += 1
+        self._problem = self._problem or problem

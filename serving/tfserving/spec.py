@@ -17,12 +17,15 @@ from typing import Any
 from urllib.parse import quote
 
 from serving.process import free_ports
-from serving.server import Probe, Readiness, ServerSpec, read_versions
+from serving.server import Computing, Probe, Readiness, ServerSpec, read_versions
 from serving.tfserving.embedded import LABEL as EMBEDDED_LABEL
 
 PROGRAM = "tensorflow_model_server"
 NAME = "tfserving"
 HOST = "127.0.0.1"
+
+THREADS = max(1, (os.cpu_count() or 1) - 1)
+"""Threads that one request is computed with; one core is left to the front end."""
 
 PROBE_SECONDS = 1.0
 VERSION_SECONDS = 20.0
@@ -59,6 +62,7 @@ def tfserving_spec(
         workdir=workdir,
         ports=chosen,
         probe=StatusProbe(HOST, chosen["rest"], model_name),
+        computing=Computing(1, THREADS),
         environment={} if program else {"PYTHONPATH": _python_path()},
         host=HOST,
         versions=said,
@@ -113,6 +117,8 @@ def _flags(model_name: str, repository: Path, ports: Mapping[str, int]) -> tuple
         f"--model_base_path={repository.resolve()}",
         # A model that cannot be loaded is reported at once, not after five more minutes of trying.
         "--max_num_load_retries=0",
+        # As many as TorchServe's worker has: the two are compared.
+        f"--tensorflow_intra_op_parallelism={THREADS}",
     )
 
 

@@ -111,8 +111,13 @@ def launch_environment(workdir: Path, workers: int, cores: float) -> dict[str, s
         "TEMP": str(workdir / "tmp"),
         "LOG_LOCATION": str(workdir / "logs"),
         "METRICS_LOCATION": str(workdir / "logs"),
-        "OMP_NUM_THREADS": str(max(1, int(cores - 1) // workers)),
+        "OMP_NUM_THREADS": str(threads_of(workers, cores)),
     }
+
+
+def threads_of(workers: int, cores: float) -> int:
+    """Threads that a worker computes with: all cores but the front end's, shared by the workers."""
+    return max(1, int(cores - 1) // workers)
 
 
 def _torchserve_home() -> Path:

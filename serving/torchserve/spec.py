@@ -8,12 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from serving.process import free_ports
-from serving.server import ServerSpec
+from serving.server import Computing, ServerSpec
 from serving.torchserve.java import find_java
 from serving.torchserve.launch import (
     launch_command,
     launch_environment,
     prepare_folder,
+    threads_of,
     torchserve_label,
 )
 from serving.torchserve.readiness import ModelProbe
@@ -53,7 +54,7 @@ def torchserve_spec(
         ServerMissing: TorchServe, or a Java for it, is not installed.
         StorageError: the folder cannot be written.
     """
-    label, java = torchserve_label(), find_java()
+    label, java, cores = torchserve_label(), find_java(), os.cpu_count() or 1
     archive, workdir = newest(store.resolve(), model_name), workdir.resolve()
     chosen = _with_free_ports(ports or {})
     settings = server_settings(HOST, chosen, archive, model_name, workers, model_api)
@@ -66,7 +67,8 @@ def torchserve_spec(
         workdir=workdir,
         ports=chosen,
         probe=ModelProbe(model_name, workdir, HOST, chosen["management"]),
-        environment=launch_environment(workdir, workers, os.cpu_count() or 1),
+        environment=launch_environment(workdir, workers, cores),
+        computing=Computing(workers, threads_of(workers, cores)),
         host=HOST,
         versions={"torch": version("torch"), "TorchServe": version("torchserve")},
     )

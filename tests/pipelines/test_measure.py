@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from pipelines.facts import LatencyFacts, Measurements, Outcome, ThroughputFacts
+from pipelines.facts import Check, LoadFacts, Measurements, Outcome, ScenarioFacts, ThroughputFacts
 from pipelines.measure import judge_measurements
 
 
-def latency(server: str, protocol: str, wrong: int = 0) -> LatencyFacts:
-    return LatencyFacts(
+def scenario(server: str, protocol: str, wrong: int = 0) -> ScenarioFacts:
+    return ScenarioFacts(
         server=server,
         protocol=protocol,  # type: ignore[arg-type]
         requests=600,
         wrong=wrong,
-        p50_ms=1,
-        p90_ms=2,
-        p99_ms=3,
+        first_problem="row 3" if wrong else "",
+        scenario="SingleStream",
+        requests_per_second=600,
     )
 
 
@@ -32,27 +33,34 @@ def throughput(server: str, protocol: str, wrong: int = 0) -> ThroughputFacts:
     )
 
 
-def judged(*rows: LatencyFacts | ThroughputFacts):
-    return judge_measurements(
-        Measurements(
-            measured=datetime.now(UTC),
-            latency=[row for row in rows if isinstance(row, LatencyFacts)],
-            throughput=[row for row in rows if isinstance(row, ThroughputFacts)],
-        )
+def load_of(*rows: ScenarioFacts | ThroughputFacts, **more: Any) -> LoadFacts:
+    return LoadFacts(
+        quick=True,
+        engine="MLPerf LoadGen",
+        seconds_per_scenario=1,
+        windows=3,
+        seed=1,
+        scenarios=[row for row in rows if isinstance(row, ScenarioFacts)],
+        throughput=[row for row in rows if isinstance(row, ThroughputFacts)],
+        **more,
     )
 
 
-def test_right_answers_pass_with_their_number():
-    (check,) = judged(latency("TorchServe", "REST"), throughput("TorchServe", "REST"))
+def judged(*rows: ScenarioFacts | ThroughputFacts) -> list[Check]:
+    return judge_measurements(Measurements(measured=datetime.now(UTC), load=load_of(*rows)))
+
+
+def test_right_answers_pass_with_their_number() -> None:
+    (check,) = judged(scenario("TorchServe", "REST"), throughput("TorchServe", "REST"))
     assert check.outcome is Outcome.PASS
     assert (check.subject, check.figure) == ("TorchServe · REST", "0 wrong of 2,000")
 
 
-def test_a_wrong_answer_fails_its_own_endpoint_and_no_other():
+def test_a_wrong_answer_fails_its_own_endpoint_and_no_other() -> None:
     checks = judged(
-        latency("TorchServe", "REST"),
-        latency("TorchServe", "gRPC"),
-        latency("TF Serving", "REST", wrong=1),
+        scenario("TorchServe", "REST"),
+        scenario("TorchServe", "gRPC"),
+        scenario("TF Serving", "REST", wrong=1),
         throughput("TorchServe", "REST"),
         throughput("TorchServe", "gRPC", wrong=3),
         throughput("TF Serving", "REST"),
@@ -64,5 +72,13 @@ def test_a_wrong_answer_fails_its_own_endpoint_and_no_other():
     }
 
 
-def test_nothing_measured_is_nothing_judged():
+def test_a_wrong_answer_at_an_offered_load_fails_too() -> None:
+    load = load_of(scenario("TorchServe", "REST"), sweep=[scenario("TorchServe", "REST", wrong=2)])
+    (check,) = judge_measurements(Measurements(measured=datetime.now(UTC), load=load))
+    assert (check.outcome, check.figure) == (Outcome.FAIL, "2 wrong of 1,200")
+    assert check.detail == "row 3"
+
+
+def test_nothing_measured_is_nothing_judged() -> None:
     assert judged() == []
+    assert judge_measurements(Measurements(measured=datetime.now(UTC))) == []

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from serving.load.closed_loop import Observed
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -91,6 +93,29 @@ class Seen:
     problem: str
     cpu_seconds_per_1000: float
     client_cpu: float
+
+    @classmethod
+    def of(cls, cell: Cell, observed: Observed, cpu_seconds: float, client_cpu: float) -> Seen:
+        """What the clients of a cell saw.
+
+        Args:
+            cell: theirs.
+            observed: by them.
+            cpu_seconds: of the server, over the whole cell.
+            client_cpu: cores that the client used.
+        """
+        return cls(
+            clients=cell.clients,
+            batch=cell.batch,
+            answers=len(observed.latencies_ms),
+            seconds=observed.seconds,
+            p50_ms=observed.percentile_ms(50),
+            p99_ms=observed.percentile_ms(99),
+            wrong=observed.wrong,
+            problem=observed.first_problem,
+            cpu_seconds_per_1000=1000 * cpu_seconds / max(observed.total, 1),
+            client_cpu=client_cpu,
+        )
 
     @property
     def rate(self) -> float:

@@ -7,9 +7,9 @@ not decoded: an answer is right by its message, and a call without a message is 
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterable
 
-from benchmarks.server.load.connection import Connection
+from serving.load.connection import Connection, Write
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW = 0, 1, 3, 4, 6, 7, 8
@@ -21,10 +21,17 @@ _LARGEST_WINDOW = 2**31 - 1
 _REFILL = 2**28
 _HEAD = 9
 _GRPC_HEAD = 5
+_PREFIX = 127
 
 
-def header_block(authority: str, path: str) -> bytes:
-    """HPACK (RFC 7541): literals that leave the table as it is, so the block is always the same."""
+def header_block(authority: str, path: str, metadata: Iterable[tuple[str, str]] = ()) -> bytes:
+    """HPACK (RFC 7541): literals that leave the table as it is, so the block is always the same.
+
+    Args:
+        authority: ``host:port``.
+        path: the full method, ``/package.Service/Method``.
+        metadata: names in lower case.
+    """
     fields = {
         ":method": "POST",
         ":scheme": "http",
@@ -32,6 +39,7 @@ def header_block(authority: str, path: str) -> bytes:
         ":authority": authority,
         "te": "trailers",
         "content-type": "application/grpc",
+        **dict(metadata),
     }
     parts = [b"\x00" + _literal(name) + _literal(value) for name, value in fields.items()]
     return b"".join(parts)
@@ -57,13 +65,11 @@ class Http2Connection(Connection):
         self._answer: list[bytes] = []
         self._received = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+    def connected(self, write: Write) -> None:
+        super().connected(write)
         setting = _SETTING_WINDOW.to_bytes(2, "big") + _LARGEST_WINDOW.to_bytes(4, "big")
         more = (_LARGEST_WINDOW - _DEFAULT_WINDOW).to_bytes(4, "big")
-        self.transport.write(
-            _PREFACE + _frame(_SETTINGS, 0, 0, setting) + _frame(_WINDOW, 0, 0, more)
-        )
+        self.write(_PREFACE + _frame(_SETTINGS, 0, 0, setting) + _frame(_WINDOW, 0, 0, more))
 
     def send(self, request: bytes) -> None:
         self._stream += 2
@@ -71,9 +77,9 @@ class Http2Connection(Connection):
         self._stream_window = self._initial_window
         head = _frame(_HEADERS, _END_HEADERS, self._stream, self._headers)
         self._unsent = request
-        self.transport.write(head + self._frames_that_may_go())
+        self.write(head + self._frames_that_may_go())
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         self._unread += data
         while len(self._unread) >= _HEAD:
             end = _HEAD + int.from_bytes(self._unread[:3], "big")
@@ -95,7 +101,7 @@ class Http2Connection(Connection):
         elif kind == _SETTINGS and not flags & _ACK:
             self._apply(body)
         elif kind == _PING and not flags & _ACK:
-            self.transport.write(_frame(_PING, _ACK, 0, body))
+            self.write(_frame(_PING, _ACK, 0, body))
         elif kind == _GOAWAY:
             self.fail(f"GOAWAY {body[8:208]!r}")
         elif kind == _RESET and stream == self._stream:
@@ -105,7 +111,7 @@ class Http2Connection(Connection):
         self._received += len(body)
         self._answer.append(body[1 : len(body) - body[0]] if flags & _PADDED else body)
         if self._received > _REFILL:
-            self.transport.write(_frame(_WINDOW, 0, 0, self._received.to_bytes(4, "big")))
+            self.write(_frame(_WINDOW, 0, 0, self._received.to_bytes(4, "big")))
             self._received = 0
 
     def _complete(self) -> None:
@@ -128,12 +134,12 @@ class Http2Connection(Connection):
                 self._initial_window = value
             elif name == _SETTING_FRAME:
                 self._largest_frame = value
-        self.transport.write(_frame(_SETTINGS, _ACK, 0, b""))
+        self.write(_frame(_SETTINGS, _ACK, 0, b""))
         self._go_on()
 
     def _go_on(self) -> None:
         if self._unsent:
-            self.transport.write(self._frames_that_may_go())
+            self.write(self._frames_that_may_go())
 
     def _frames_that_may_go(self) -> bytes:
         """Of what is still to be sent, as much as the server's windows allow."""
@@ -155,6 +161,15 @@ def _frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
 
 def _literal(text: str) -> bytes:
     encoded = text.encode()
-    if len(encoded) >= 127:
-        raise ValueError(f"too long for a header here: {text}")
-    return bytes((len(encoded),)) + encoded
+    return _length(len(encoded)) + encoded
+
+
+def _length(number: int) -> bytes:
+    """An integer with a prefix of seven bits (RFC 7541, 5.1)."""
+    if number < _PREFIX:
+        return bytes((number,))
+    parts, number = [_PREFIX], number - _PREFIX
+    while number >= 128:
+        parts.append(number % 128 + 128)
+        number //= 128
+    return bytes((*parts, number))

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterable
 
 import httptools
 
-from benchmarks.server.load.connection import Connection
+from serving.load.connection import Connection
 
 _OK = 200
 
 
-def ready_request(host: str, path: str, body: bytes) -> bytes:
-    """Head and body of a POST of JSON."""
+def ready_request(
+    host: str,
+    path: str,
+    body: bytes,
+    headers: Iterable[tuple[str, str]],
+) -> bytes:
+    """Head and body of a POST.
+
+    Args:
+        host: for the Host header.
+        path: of the URL.
+        body: as it goes.
+        headers: besides Host, Accept and Content-Length.
+    """
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers)
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{more}"
         f"Accept: */*\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -27,24 +40,28 @@ class Http1Connection(Connection):
         super().__init__()
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
+        self._complete = False
 
     def send(self, request: bytes) -> None:
         self._body.clear()
-        self.transport.write(request)
+        self.write(request)
 
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self.fail(f"no HTTP: {error}")
+            return
+        # Not from inside the parser, which starts again by itself: a callback must not send meanwhile.
+        if self._complete:
+            self._complete = False
+            self._hand_over(self._parser.get_status_code(), b"".join(self._body))
 
     def on_body(self, part: bytes) -> None:
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        status, body = self._parser.get_status_code(), b"".join(self._body)
-        # Parsers start again by themselves on a kept connection; a callback must not send meanwhile.
-        asyncio.get_running_loop().call_soon(self._hand_over, status, body)
+        self._complete = True
 
     def _hand_over(self, status: int, body: bytes) -> None:
         if status == _OK:

@@ -1,0 +1,131 @@
+"""Measurements in the terminal: what was found, and two of them compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.facts import LoadedFacts, LoadFacts, RatioFacts, ScenarioFacts
+from pipelines.measuring.comparing import Change, Compared
+
+QUICK_NOTE = "Quick: short windows, for a look. Quote figures of `make measure` only."
+COLOURS = {Change.WORSE: "bold red", Change.BETTER: "green", Change.SAME: ""}
+
+
+def print_load(console: Console, load: LoadFacts) -> None:
+    """Scenarios, throughput, knees, ratios, and what stands against them."""
+    if load.quick:
+        console.print(QUICK_NOTE, style="yellow", highlight=False)
+    console.print(_scenarios(load))
+    console.print(_throughput(load))
+    for knee in load.knees:
+        most = (
+            "below the sweep" if knee.per_second is None else f"{knee.per_second:,.0f} requests/s"
+        )
+        _say(console, f"{knee.server} · {knee.protocol} keeps up to {most}: {knee.why}")
+    console.print(_ratios(load.ratios))
+    for sentence in load.differences:
+        _say(console, f"Not alike: {sentence}", "yellow")
+
+
+def print_compared(console: Console, rows: Sequence[Compared]) -> None:
+    """A table of both, and what became of every figure."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("figure", "", "first", "second", "second / first", "", "note"):
+        table.add_column(column, justify="left" if column in {"figure", "", "note"} else "right")
+    for row in rows:
+        ratio = f"{row.after / row.before:.2f}" if row.before and row.after else ""
+        table.add_row(
+            row.subject,
+            row.quantity,
+            _wide(row.before, row.before_between),
+            _wide(row.after, row.after_between),
+            ratio,
+            f"[{COLOURS[row.change]}]{row.change}[/]" if COLOURS[row.change] else str(row.change),
+            row.note,
+        )
+    console.print(table)
+
+
+def marks(facts: LoadedFacts) -> str:
+    """What must be known before a figure is quoted."""
+    return ", ".join(_marks(facts))
+
+
+def _marks(facts: LoadedFacts) -> Iterator[str]:
+    if facts.validity != "VALID":
+        yield facts.validity
+    if facts.unstable:
+        yield f"UNSTABLE ±{100 * (facts.spread or 0):.0f} %"
+    if facts.client and facts.client.saturated:
+        yield "client-bound"
+
+
+def _scenarios(load: LoadFacts) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("endpoint")
+    table.add_column("scenario")
+    for column in ("requests/s", "requests", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for each in load.scenarios:
+        void = each.validity == "VOID"
+        values = ["" if void else _percentile(each, rank) for rank in (50, 90, 99, 99.9)]
+        rate = "" if void else f"{each.requests_per_second:,.0f}"
+        table.add_row(
+            f"{each.server} · {each.protocol}", each.scenario, rate, f"{each.requests:,}",
+            *values, marks(each),
+        )  # fmt: skip
+    return table
+
+
+def _throughput(load: LoadFacts) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("endpoint")
+    for column in ("clients", "requests/s"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in load.throughput:
+        rate = "" if row.validity == "VOID" else f"{row.requests_per_second:,.0f}"
+        table.add_row(f"{row.server} · {row.protocol}", str(row.clients), rate, marks(row))
+    return table
+
+
+def _ratios(ratios: Sequence[RatioFacts]) -> Table:
+    """One server's figures over the other's, with their intervals."""
+    first = ratios[0] if ratios else None
+    title = f"{first.numerator} / {first.denominator}" if first else "no ratios"
+    table = Table(box=None, pad_edge=False)
+    table.add_column(title)
+    table.add_column("ratio", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("")
+    for ratio in ratios:
+        what = f"{ratio.clients} clients" if ratio.clients else ratio.scenario
+        quantity = ratio.quantity.replace("_ms", "").replace("_", " ")
+        table.add_row(
+            f"{ratio.protocol}, {what}, {quantity}",
+            f"{ratio.ratio:.2f}",
+            f"{ratio.low:.2f} to {ratio.high:.2f}",
+            "" if ratio.usable else "not to be quoted",
+        )
+    return table
+
+
+def _percentile(facts: ScenarioFacts, rank: float) -> str:
+    found = facts.percentile(rank)
+    return f"{found.ms:.2f}" if found else "–"
+
+
+def _wide(value: float | None, between: tuple[float, float] | None) -> str:
+    if value is None or between is None:
+        return ""
+    digits = 0 if value >= 100 else 2
+    low, high = between
+    return f"{value:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(text, style=style, highlight=False, soft_wrap=True)
