@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 MAX_REPEATED_BYTES = 256 * 1024 * 1024
-"""Largest tensor that a value may be repeated to fill: a tiny message can claim any shape."""
+"""Largest tensor that a value may be repeated to fill: a tiny message can claim any shape. Of an empty
+tensor the sizes beside 0 make no larger one: summed up over its size of 0, it would be that large."""
 
 # Tags of the packed fields whose bytes are exactly the array's: float_val = 5, double_val = 6, both
 # length-delimited. Merging them as bytes is far faster than handing over Python numbers.
@@ -91,6 +92,8 @@ def from_proto(proto: Any) -> np.ndarray:
     shape = _shape_of(proto)
     elements = math.prod(shape)
     if not elements:
+        if math.prod(size or 1 for size in shape) * kind.dtype.itemsize > MAX_REPEATED_BYTES:
+            raise ValueError(f"shape {list(shape)}: too large for an empty tensor")
         return np.empty(shape, kind.dtype)
     if proto.tensor_content:
         return _from_content(proto.tensor_content, kind, elements).reshape(shape)

@@ -82,6 +82,7 @@ def test_no_values_are_zeros_and_too_many_are_cut() -> None:
     ("values", "sizes", "words"),
     [
         ({"float_val": [1]}, [2**62, 0, 2**62], "too large"),
+        ({}, [2, 0, 3, 2**32 + 1], "too large for an empty tensor"),
         ({"float_val": [1]}, [1] * 65, "rank 65"),
         ({"dtype": 7, "tensor_content": b"\x02a"}, [1], "lengths say otherwise"),
         ({"dtype": 7, "tensor_content": b"\xff"}, [1], "within the length"),

@@ -30,7 +30,8 @@ _IN_CALLING_THREAD = -1
 def prepare_call(session: Session, signature: Signature) -> Run:
     """The function of a signature.
 
-    What is fed cannot be fetched, so an output that is an input as well is handed through. Where a
+    What is fed cannot be fetched, so an output that is an input as well is left to
+    ``Signature.check_fetches`` and is handed through here, for the others to be had. Where a
     signature asks for what the graph does not have, others can be served; so its error is raised by
     the function, as TF Serving's session raises it with every request.
     """

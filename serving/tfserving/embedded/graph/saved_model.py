@@ -133,7 +133,7 @@ def _open(name: str, version: int, folder: Path, graph: Any, session: Session) -
         key: graph.signature_def[key] for key in graph.signature_def if key != INIT_OP_SIGNATURE
     }
     holds = is_fragile(graph.graph_def)
-    signatures = {key: Signature.read(key, each, holds) for key, each in definitions.items()}
+    signatures = {key: Signature.read(key, each, holds, True) for key, each in definitions.items()}
     runs = {key: prepare_call(session, signature) for key, signature in signatures.items()}
     return Servable(name, version, signatures, dict(graph.signature_def), session, runs)
 

@@ -10,7 +10,7 @@ of the wrong rank (a CHECK in its oneDNN kernel).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,7 @@ class Signature:
         method: the ``method_name`` in the file; TensorFlow 2 writes the same one into all.
         defaults: TensorProtos for inputs that a request may leave out.
         holds_shapes: whether tensors of another shape than the signature's are refused.
+        fed: tensors in the graph that are inputs and cannot be fetched, by the output that asks for it.
     """
 
     name: str
@@ -91,17 +92,26 @@ class Signature:
     method: str = PREDICT_METHOD
     defaults: Mapping[str, Any] = field(default_factory=dict)
     holds_shapes: bool = True
+    fed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, name: str, definition: Any, holds_shapes: bool = True) -> Signature:
+    def read(
+        cls, name: str, definition: Any, holds_shapes: bool = True, is_for_session: bool = False
+    ) -> Signature:
         """From a SignatureDef."""
+        inputs = {key: Port.read(key, definition.inputs[key]) for key in sorted(definition.inputs)}
+        outputs = {
+            key: Port.read(key, definition.outputs[key]) for key in sorted(definition.outputs)
+        }
+        feeds = {port.node for port in inputs.values()} if is_for_session else set()
         return cls(
             name,
-            {key: Port.read(key, definition.inputs[key]) for key in sorted(definition.inputs)},
-            {key: Port.read(key, definition.outputs[key]) for key in sorted(definition.outputs)},
+            inputs,
+            outputs,
             definition.method_name,
             {key: definition.defaults[key] for key in sorted(definition.defaults)},
             holds_shapes,
+            {key: port.node for key, port in outputs.items() if port.node in feeds},
         )
 
     def check_method(self) -> None:
@@ -193,6 +203,19 @@ class Signature:
             if name in seen:
                 raise invalid(f"duplicate output tensor alias: {name}")
             seen.add(name)
+
+    def check_fetches(self, wanted: Collection[str]) -> None:
+        """The words are those of ``RewriteGraphForExecution`` in TensorFlow's ``subgraph.cc``.
+
+        Args:
+            wanted: names of outputs; all where empty.
+
+        Raises:
+            StatusError: an output is an input as well, which a session does not fetch.
+        """
+        for name, node in self.fed.items():
+            if not wanted or name in wanted:
+                raise invalid(f"{node} is both fed and fetched.")
 
     def _check_kind(self, port: Port, array: np.ndarray) -> None:
         """The words are those of ``FunctionCallFrame::SetArgs`` in ``call_frame.cc``.

@@ -58,6 +58,8 @@ async def predict(
         StatusError: the request does not fit the signature, or TensorFlow refuses it.
     """
     wanted = list(output_filter)
+    if signature.fed:
+        signature.check_fetches(wanted)
     signature.check_inputs(inputs)
     signature.check_output_filter(wanted)
     started = time.perf_counter()

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.servers
 
 MODEL = "half"
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+EMPTY_AND_HUGE = to_proto(np.empty((2, 0, 3, 2**32 + 1), np.float32))
 NAMES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
@@ -296,6 +297,7 @@ class TestElementTypes:
             lambda it: setattr(it.tensor_shape.dim[0], "size", -1),
             lambda it: setattr(it.tensor_shape.dim[0], "size", 2**62),
             lambda it: it.tensor_shape.dim.extend([it.tensor_shape.dim[0]] * 300),
+            lambda it: it.CopyFrom(EMPTY_AND_HUGE),
         ],
     )
     def test_what_cannot_be_read(self, stub: Any, change: Callable[[Any], Any]) -> None:
@@ -366,6 +368,17 @@ class TestPredict:
         del sent.metadata_field[:]
         assert refusal(stub.GetModelMetadata, sent)[1] == (
             "GetModelMetadataRequest must specify at least one metadata_field"
+        )
+
+    def test_an_output_that_is_an_input_too(self, stub: Any) -> None:
+        """It cannot be fetched, and the others can."""
+        sent = predict_request("handed_through", number=np.float32([1.5]), word=np.array(["a"]))
+        sent.output_filter[:] = ["b"]
+        assert from_proto(stub.Predict(sent, timeout=30).outputs["b"]).tolist() == [3.0]
+        sent.output_filter.append("c")
+        assert refusal(stub.Predict, sent) == (
+            "INVALID_ARGUMENT",
+            "number:0 is both fed and fetched.",
         )
 
     @pytest.mark.parametrize("sent", [b"\xff", b"\n\x03\n\x01\xff"])
