@@ -30,6 +30,7 @@ from pipelines.facts import (
 from pipelines.hardware import hardware, versions
 from pipelines.measure import judge_measurements
 from pipelines.report import write_report
+from pipelines.report.claims import claims_of
 from pipelines.workspace import Workspace, log
 
 
@@ -63,6 +64,7 @@ def conclude(
         latency=measurements.latency if measurements else [],
         throughput=measurements.throughput if measurements else [],
         load=measurements.load if measurements else None,
+        claims=claims_of(measurements.load) if measurements else [],
         malformed=findings.malformed,
         quality=findings.quality,
         statistics=findings.statistics,

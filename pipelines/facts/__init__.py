@@ -14,6 +14,7 @@ from pipelines.facts.base import (
     Outcome,
     Protocol,
 )
+from pipelines.facts.claims import ClaimFacts, Ruling
 from pipelines.facts.judging import (
     EvaluationFacts,
     Findings,
@@ -67,6 +68,7 @@ __all__ = [
     "AbsentFormat",
     "ArtifactFacts",
     "Check",
+    "ClaimFacts",
     "ClientFacts",
     "ConditionsFacts",
     "ContractTensor",
@@ -93,6 +95,7 @@ __all__ = [
     "Quantity",
     "RatioFacts",
     "ReliabilityFacts",
+    "Ruling",
     "RunReport",
     "Scenario",
     "ScenarioFacts",

@@ -10,6 +10,7 @@ from pydantic import Field
 from pipelines.breakdown.facts import Breakdown
 from pipelines.fact import Facts
 from pipelines.facts.base import Check
+from pipelines.facts.claims import ClaimFacts
 from pipelines.facts.judging import MalformedFacts, ParityRow, QualityFacts
 from pipelines.facts.load import LoadFacts, ThroughputFacts
 from pipelines.facts.making import AbsentFormat, ArtifactFacts, TrainingFacts
@@ -81,6 +82,9 @@ class RunReport(Facts):
     throughput: list[ThroughputFacts]
     load: LoadFacts | None = Field(
         None, description="MLPerf's scenarios, sweeps and ratios; null where nothing was measured"
+    )
+    claims: list[ClaimFacts] = Field(
+        [], description="What the ratios of the load support in words, and what they do not"
     )
     malformed: list[MalformedFacts]
     quality: list[QualityFacts] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from pipelines.report.drawing import (
     Figure,
     bar_rows,
     colour_of,
+    log_ticks,
     render,
 )
 from pipelines.report.sides import FRAMEWORKS
@@ -101,15 +101,11 @@ def _linear_axis() -> alt.Y:
 
 
 def _log_axis(values: Sequence[float]) -> alt.Y:
-    """Ticks at 1, 2 and 5 of every decade, or at the decades alone where those would crowd."""
     low, high = min(values) / 1.2, max(values) * 1.2
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-    inside = [tick for tick in ticks if low <= tick <= high]
-    if len(inside) > 6:
-        inside = [10.0**decade for decade in decades if low <= 10.0**decade <= high]
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    return alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(values=inside, format="~g"))
+    return alt.Y(
+        "value:Q", title=None, scale=scale, axis=alt.Axis(values=log_ticks(low, high), format="~g")
+    )
 
 
 def _by_epoch(report: RunReport, value_of: Callable[[Epoch], float]) -> tuple[tuple[str, ...], ...]:

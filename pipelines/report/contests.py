@@ -44,10 +44,16 @@ class Result:
         return figures.ratio(self.high.value, self.low.value)
 
 
-def contests(columns: Sequence[Side]) -> list[Evidence]:
-    """Latency, throughput, start and memory; what was voided or measured on one side only is left out."""
+def contests(columns: Sequence[Side], speed: bool = True) -> list[Evidence]:
+    """Latency, throughput, start and memory; what was voided or measured on one side only is left out.
+
+    Args:
+        columns: the sides.
+        speed: whether latency and throughput are among them: not where ``claims`` says it with intervals.
+    """
     servers = [side.server for side in columns if side.server]
-    return [*_latency(columns), *_throughput(columns), *_ready(servers), *_memory(servers)]
+    fast = [*_latency(columns), *_throughput(columns)] if speed else []
+    return [*fast, *_ready(servers), *_memory(servers)]
 
 
 def _result(entries: Iterable[Entry]) -> Result | None:

@@ -7,9 +7,10 @@ phone: there it is shown at about its own size, and its 12-pixel text stays read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import altair as alt
@@ -17,11 +18,13 @@ import vl_convert
 from markupsafe import Markup
 
 from pipelines.report import figures
+from pipelines.report.marks import Mark
 
 WIDTH = 340
 FONT_PIXELS = 12
 BAND = 46
 """Height of one row in a chart of rows: a line of text above, the mark below."""
+MOST_TICKS = 8
 INK, MUTED, LINE, TRACK, CARD = (
     "var(--ink)",
     "var(--muted)",
@@ -34,6 +37,15 @@ _VEGA_LITE = "v" + ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
 @dataclass(frozen=True)
+class Key:
+    """A line of a drawing in its legend; ``stroke`` is CSS's word for its dashes."""
+
+    label: str
+    colour: str
+    stroke: Literal["solid", "dashed", "dotted"]
+
+
+@dataclass(frozen=True)
 class Figure:
     """One drawing, its text alternative and its numbers.
 
@@ -43,6 +55,8 @@ class Figure:
         svg: the drawing; empty where there was nothing to draw.
         columns: heads of the table of figures.
         rows: its rows, already written out.
+        keys: its lines by name, for a legend above it.
+        marks: what stands against some of what is drawn, or kept it from being drawn.
     """
 
     title: str
@@ -50,6 +64,8 @@ class Figure:
     svg: Markup
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    marks: tuple[Mark, ...] = ()
+    keys: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,18 @@ class Bar:
 
 def colour_of(framework: str | None) -> str:
     return f"var(--{framework})" if framework else MUTED
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of every decade between, or the decades alone where those would crowd."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    return (
+        inside
+        if len(inside) <= MOST_TICKS
+        else [t for t in inside if round(math.log10(t), 6) % 1 == 0]
+    )
 
 
 def render(chart: alt.Chart | alt.LayerChart, height: int, title: str, description: str) -> Markup:

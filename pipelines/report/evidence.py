@@ -11,6 +11,7 @@ from typing import Literal
 
 from pipelines.facts import Check, Outcome, RunReport
 from pipelines.report import figures, slices, statistics
+from pipelines.report.claims import headlines
 from pipelines.report.contests import Evidence, contests
 from pipelines.report.sides import Side, sides
 
@@ -93,7 +94,8 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_slices(report),
         *_drift(report),
         *_agreement(report),
-        *contests(columns),
+        *headlines(report.claims),
+        *contests(columns, speed=report.load is None),
         *_shortfalls(report),
         *_warnings(report),
         *measurement_cautions(report),

@@ -12,12 +12,16 @@ from markupsafe import Markup
 
 from pipelines.facts import RunReport
 from pipelines.report import (
+    breakdown,
     charts,
     evidence,
     figures,
     histograms,
+    load,
+    load_charts,
     matrices,
     quality,
+    runners,
     sides,
     slice_charts,
     slices,
@@ -65,7 +69,8 @@ def render_page(report: RunReport) -> str:
             **_of_rows(report),
             **_of_slices(report),
             timeline=timeline.timeline(report.timings),
-            speed_charts=speed.speed_charts(report),
+            **_of_load(report),
+            **_of_breakdown(report),
             footprint_charts=charts.footprint_charts(report),
         )
     )
@@ -91,6 +96,28 @@ def _of_slices(report: RunReport) -> dict[str, Any]:
     }
 
 
+def _of_load(report: RunReport) -> dict[str, Any]:
+    return {
+        "speed_charts": load_charts.load_charts(report) or speed.speed_charts(report),
+        "load_lead": load.load_lead(report.load) if report.load else "",
+        "load_groups": load.load_groups(report),
+        "load_heads": load.HEADS,
+        "claims": load.claim_lines(report.claims),
+        "conditions": load.conditions(report.load) if report.load else (),
+    }
+
+
+def _of_breakdown(report: RunReport) -> dict[str, Any]:
+    parts = report.breakdown
+    return {
+        "breakdown_charts": breakdown.breakdown_charts(report),
+        "runner_charts": runners.runner_charts(report),
+        "runner_lines": runners.runner_lines(parts.in_process) if parts.in_process else [],
+        "left_out": runners.left_out(parts.in_process) if parts.in_process else [],
+        "sweeps": runners.sweeps(parts.batching) if parts.batching else [],
+    }
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipelines.report", "."),
@@ -102,6 +129,7 @@ def _environment() -> Environment:
     environment.globals.update(marks=_MARKS, tolerance=matrices.tolerance)
     for function in (
         figures.percent,
+        figures.milliseconds,
         figures.data_size,
         figures.seconds,
         figures.rate,

@@ -138,6 +138,7 @@ def _sizes(side: Side) -> str:
     return "\n".join(f"{facts.format} {figures.data_size(facts.bytes)}" for facts in side.artifacts)
 
 
+SHOWN = 3
 PLACES = {"process": "as a process", "container": "in a container"}
 
 
@@ -175,12 +176,19 @@ def _speed_lines(columns: tuple[Side, ...]) -> Iterable[Line]:
         label = f"{protocol} p50/p90/p99, ms"
         yield _line("Latency", label, columns, partial(_latency, protocol=protocol))
     for protocol in PROTOCOLS:
-        clients = sorted(
-            {key[1] for side in columns for key in side.throughput if key[0] == protocol}
+        clients = _few(
+            sorted({key[1] for side in columns for key in side.throughput if key[0] == protocol})
         )
         label = f"{protocol} req/s, {'/'.join(map(str, clients))} clients"
         cell = partial(_throughput, protocol=protocol, clients=clients)
         yield _line("Throughput", label, columns, cell)
+
+
+def _few(numbers: list[int]) -> list[int]:
+    """The first, the middle and the last: as many as fit into a cell."""
+    if len(numbers) <= SHOWN:
+        return numbers
+    return [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
 
 
 def _latency(side: Side, protocol: Protocol) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipelines.facts import Check, Outcome, RunReport
 from pipelines.report import figures
+from pipelines.report.claims import headlines
 from pipelines.report.contests import Evidence
 from pipelines.report.evidence import (
     WORST_FIRST,
@@ -20,6 +21,7 @@ from pipelines.report.evidence import (
     verdict,
 )
 from pipelines.report.figures import printable
+from pipelines.report.load import load_cautions
 from pipelines.report.sides import Side, comparison, sides
 
 STYLES = {"good": "bold green", "bad": "bold red", "none": "bold yellow"}
@@ -41,6 +43,7 @@ def print_report(report: RunReport, console: Console) -> None:
     console.print(_plain(f"{report.title}, version {report.version}", "bold"))
     if comparison(report):
         console.print(_side_by_side(report))
+    _print_claims(report, console)
     for caution in measurement_cautions(report):
         console.print(_caution(caution))
     _print_checks(report, console)
@@ -63,6 +66,18 @@ def _side_by_side(report: RunReport) -> Table:
 
 def _heading(side: Side) -> Text:
     return Text.assemble((side.name, "bold"), "\n", (printable(side.where), "dim"))
+
+
+def _print_claims(report: RunReport, console: Console) -> None:
+    """What the runs can show in words, and what stands against some of their figures."""
+    for said in headlines(report.claims):
+        sign, style = ("!", "yellow") if said.caution else ("•", "")
+        console.print(_plain(f"{sign} {said.claim}", style))
+        console.print(Padding(_plain(said.figures, "dim"), (0, 0, 0, 2)))
+    for caution in load_cautions(report):
+        console.print(_caution(caution))
+    if report.load:
+        console.print()
 
 
 def _caution(caution: Evidence) -> Text:

@@ -29,9 +29,16 @@ def _load(name: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def make() -> Callable[[str], RunReport]:
-    """``make("failed")`` builds that sample report."""
-    samples = _load("sample")
-    return lambda name: getattr(samples, f"{name}_report")()  # type: ignore[no-any-return]
+    """``make("failed")`` builds that sample report, of ``sample.py`` or ``measured.py``."""
+    samples, measured = _load("sample"), _load("measured")
+
+    def build(name: str) -> RunReport:
+        of_measured = getattr(measured, f"{name}_report", None)
+        if of_measured:
+            return of_measured(samples.sample_report())  # type: ignore[no-any-return]
+        return getattr(samples, f"{name}_report")()  # type: ignore[no-any-return]
+
+    return build
 
 
 @pytest.fixture(scope="session")

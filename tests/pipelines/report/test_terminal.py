@@ -22,7 +22,7 @@ def printed(report: RunReport, width: int = 80) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("name", ["sample", "failed", "voided", "skewed", "empty"])
+@pytest.mark.parametrize("name", ["sample", "failed", "voided", "skewed", "measured", "empty"])
 def test_fits_the_width(make: Make, name: str, width: int) -> None:
     assert max(len(line) for line in printed(make(name), width).splitlines()) <= width
 
