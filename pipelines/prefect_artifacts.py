@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from pipelines.facts import Outcome, RunReport
+from pipelines.report.claims import headlines
 from pipelines.report.evidence import verdict
 
 
@@ -29,6 +30,7 @@ def _markdown(report: RunReport, page: Path) -> str:
     said = verdict(report)
     failed = [check for check in report.checks if check.outcome is not Outcome.PASS]
     lines = [f"# {said.heading}", "", said.summary, "", f"Report: `{page}`", ""]
+    lines += [f"* {each.claim} ({each.figures})" for each in headlines(report.claims)]
     lines += [
         f"* **{check.outcome}** {check.subject}: {check.question} ({check.figure}) {check.detail}"
         for check in failed

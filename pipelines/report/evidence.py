@@ -11,7 +11,6 @@ from typing import Literal
 
 from pipelines.facts import Check, Outcome, RunReport
 from pipelines.report import figures, slices, statistics
-from pipelines.report.claims import headlines
 from pipelines.report.contests import Evidence, contests
 from pipelines.report.sides import Side, sides
 
@@ -84,17 +83,15 @@ def _may_ship(report: RunReport) -> str:
 
 
 def evidence(report: RunReport) -> list[Evidence]:
-    """The sentences, cautions last."""
+    """The sentences, cautions last; what the load can show is said by ``claims.headlines``, beside them."""
     columns = sides(report)
     return [
         *_same_model(report),
         *_parity(report),
         *_accuracy(columns),
         *_quality(report),
-        *_slices(report),
-        *_drift(report),
+        *rows_and_slices(report),
         *_agreement(report),
-        *headlines(report.claims),
         *contests(columns, speed=report.load is None),
         *_shortfalls(report),
         *_warnings(report),
@@ -182,6 +179,11 @@ def _quality(report: RunReport) -> Iterable[Evidence]:
             f"ROC AUC {numbers} against {baseline.roc_auc:.4f}",
             caution=failed,
         )
+
+
+def rows_and_slices(report: RunReport) -> list[Evidence]:
+    """What TFX says of both models in every slice, and of the rows; none for a case without spans."""
+    return [*_slices(report), *_drift(report)]
 
 
 def _slices(report: RunReport) -> Iterable[Evidence]:

@@ -14,6 +14,7 @@ from pipelines.facts import RunReport
 from pipelines.report import (
     breakdown,
     charts,
+    claims,
     evidence,
     figures,
     histograms,
@@ -103,6 +104,7 @@ def _of_load(report: RunReport) -> dict[str, Any]:
         "load_groups": load.load_groups(report),
         "load_heads": load.HEADS,
         "claims": load.claim_lines(report.claims),
+        "headlines": claims.headlines(report.claims),
         "conditions": load.conditions(report.load) if report.load else (),
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import get_args
 
@@ -19,6 +19,7 @@ from pipelines.facts import (
     TrainingFacts,
 )
 from pipelines.report import figures
+from pipelines.report.marks import Mark, in_words, is_drawn, marks_of
 
 FRAMEWORKS: dict[str, str] = {"tensorflow": "TensorFlow", "pytorch": "PyTorch"}
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -35,6 +36,8 @@ class Side:
     latency: dict[Protocol, LatencyFacts]
     throughput: dict[tuple[Protocol, int], ThroughputFacts]
     served_difference: float | None
+    marks: dict[Protocol, tuple[Mark, ...]] = field(default_factory=dict)
+    """What stands against the latency of one client."""
     quality: QualityFacts | None = None
 
     @property
@@ -98,6 +101,11 @@ def _side(report: RunReport, framework: FrameworkName, server: ServerFacts | Non
             (facts.protocol, facts.clients): facts
             for facts in report.throughput
             if ours(facts.server)
+        },
+        marks={
+            facts.protocol: tuple(marks_of(facts, ""))
+            for facts in (report.load.scenarios if report.load else ())
+            if facts.scenario == "SingleStream" and ours(facts.server)
         },
         quality=next((facts for facts in report.quality if facts.framework == framework), None),
         served_difference=max((gap for gap in gaps if figures.is_known(gap)), default=None),
@@ -198,20 +206,29 @@ def _latency(side: Side, protocol: Protocol) -> str:
     if facts.wrong:
         return voided(facts)
     numbers = (facts.p50_ms, facts.p90_ms, facts.p99_ms)
-    return " / ".join(map(figures.bare_milliseconds, numbers))
+    return _marked(
+        " / ".join(map(figures.bare_milliseconds, numbers)), side.marks.get(protocol, ())
+    )
 
 
 def _throughput(side: Side, protocol: Protocol, clients: list[int]) -> str:
     measured = [side.throughput.get((protocol, number)) for number in clients]
     if not any(measured):
         return figures.UNKNOWN
-    return " / ".join(_rate(facts) for facts in measured)
+    marks = [mark for facts in measured if facts for mark in marks_of(facts, "")]
+    return _marked(" / ".join(_rate(facts) for facts in measured), marks)
+
+
+def _marked(written: str, marks: Sequence[Mark]) -> str:
+    """Figures with what stands against them in the line below; that they are void stands in their place."""
+    words = in_words([mark for mark in marks if mark.word != "VOID"])
+    return f"{written}\n{words}" if words else written
 
 
 def _rate(facts: ThroughputFacts | None) -> str:
     if facts is None:
         return figures.UNKNOWN
-    return figures.VOIDED if facts.wrong else figures.rate(facts.requests_per_second)
+    return figures.rate(facts.requests_per_second) if is_drawn(facts) else figures.VOIDED
 
 
 def voided(facts: LatencyFacts | ThroughputFacts) -> str:

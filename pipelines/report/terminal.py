@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,6 +18,7 @@ from pipelines.report.evidence import (
     WORST_FIRST,
     checks_in_order,
     measurement_cautions,
+    rows_and_slices,
     verdict,
 )
 from pipelines.report.figures import printable
@@ -43,7 +44,9 @@ def print_report(report: RunReport, console: Console) -> None:
     console.print(_plain(f"{report.title}, version {report.version}", "bold"))
     if comparison(report):
         console.print(_side_by_side(report))
-    _print_claims(report, console)
+    _print_said(rows_and_slices(report), console)
+    _print_said(headlines(report.claims), console)
+    _print_said(load_cautions(report), console)
     for caution in measurement_cautions(report):
         console.print(_caution(caution))
     _print_checks(report, console)
@@ -68,15 +71,14 @@ def _heading(side: Side) -> Text:
     return Text.assemble((side.name, "bold"), "\n", (printable(side.where), "dim"))
 
 
-def _print_claims(report: RunReport, console: Console) -> None:
-    """What the runs can show in words, and what stands against some of their figures."""
-    for said in headlines(report.claims):
+def _print_said(sentences: Sequence[Evidence], console: Console) -> None:
+    """Each with its figures below it."""
+    for said in sentences:
         sign, style = ("!", "yellow") if said.caution else ("•", "")
         console.print(_plain(f"{sign} {said.claim}", style))
-        console.print(Padding(_plain(said.figures, "dim"), (0, 0, 0, 2)))
-    for caution in load_cautions(report):
-        console.print(_caution(caution))
-    if report.load:
+        if said.figures:
+            console.print(Padding(_plain(said.figures, "dim"), (0, 0, 0, 2)))
+    if sentences:
         console.print()
 
 

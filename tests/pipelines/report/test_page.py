@@ -15,7 +15,7 @@ import pytest
 from pipelines.facts import Outcome, RunReport
 from pipelines.report import write_report
 
-SAMPLES = ("sample", "scored", "sliced", "failed", "voided", "empty")
+SAMPLES = ("sample", "scored", "sliced", "measured", "failed", "voided", "empty")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m"
 Make = Callable[[str], RunReport]
@@ -166,8 +166,9 @@ def test_reused_measurements_are_said_to_be(
     assert ("are from an earlier run" in text) is said
 
 
-def test_hostile_strings_stay_text(make: Make, tmp_path: Path) -> None:
-    data = json.loads(make("failed").model_dump_json())
+@pytest.mark.parametrize("name", ["failed", "sliced", "measured"])
+def test_hostile_strings_stay_text(make: Make, tmp_path: Path, name: str) -> None:
+    data = json.loads(make(name).model_dump_json())
 
     def poison(value: object, key: str = "") -> object:
         if isinstance(value, dict):
@@ -175,7 +176,7 @@ def test_hostile_strings_stay_text(make: Make, tmp_path: Path) -> None:
         if isinstance(value, list):
             return [poison(inner, key) for inner in value]
         fixed = {"framework", "protocol", "outcome", "created", "measured", "stage"}
-        fixed |= {"validity", "scenario", "quantity"}
+        fixed |= {"validity", "scenario", "quantity", "ruling", "scope", "metric"}
         return value + HOSTILE if isinstance(value, str) and key not in fixed else value
 
     report = RunReport.model_validate(poison(data))
@@ -184,6 +185,7 @@ def test_hostile_strings_stay_text(make: Make, tmp_path: Path) -> None:
     assert tags.count("script") == 2
     assert "img" not in tags
     assert "alert(1)" in page.text
+    assert "alert(1)" not in page.scripts[-1]
 
 
 def test_only_our_own_script_may_run(make: Make, tmp_path: Path) -> None:

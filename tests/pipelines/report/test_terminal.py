@@ -69,6 +69,30 @@ def test_voided_figures_are_not_printed(make: Make) -> None:
     assert "measured 4 March 2026" in text
 
 
+def test_marks_stand_below_the_figures_they_concern(make: Make) -> None:
+    lines = printed(make("measured"), 120).splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("gRPC p50/p90/p99"))
+    assert lines[place + 1].split() == ["SATURATED", "UNSTABLE"]
+    place = next(n for n, line in enumerate(lines) if line.startswith("REST p50/p90/p99"))
+    assert "UNSTABLE" not in lines[place + 1]
+
+
+def test_what_the_runs_can_show_is_said_in_words(make: Make) -> None:
+    text = " ".join(printed(make("measured"), 120).split())
+    assert "• TorchServe 0.12.0 is 1.8 to 2.1 times slower at p99 over REST" in text
+    assert "! No claim about 1 of 4 comparisons TorchServe 0.12.0 over gRPC is UNSTABLE" in text
+    assert "! UNSTABLE, TorchServe 0.12.0 · gRPC (SingleStream, Server, Offline)" in text
+    spoiled = " ".join(printed(make("spoiled"), 120).split())
+    assert "slower" not in spoiled
+    assert "! VOID, TorchServe 0.12.0 · REST" in spoiled
+
+
+def test_slices_and_drift_are_told(make: Make) -> None:
+    text = " ".join(printed(make("sliced"), 120).split())
+    assert "! PyTorch misses a threshold 3 slices judged, a threshold missed in 1" in text
+    assert "! 1 feature drifted beyond the threshold temp; most: temp, 0.710 of 0.6 allowed" in text
+
+
 def test_nothing_found_out(make: Make) -> None:
     assert "No verdict" in printed(make("empty"))
 
