@@ -70,7 +70,7 @@ def test_voided_figures_are_not_printed(make: Make) -> None:
 
 
 def test_marks_stand_below_the_figures_they_concern(make: Make) -> None:
-    lines = printed(make("measured"), 120).splitlines()
+    lines = [line.strip() for line in printed(make("measured"), 120).splitlines()]
     place = next(n for n, line in enumerate(lines) if line.startswith("gRPC p50/p90/p99"))
     assert lines[place + 1].split() == ["SATURATED", "UNSTABLE"]
     place = next(n for n, line in enumerate(lines) if line.startswith("REST p50/p90/p99"))
