@@ -33,7 +33,7 @@ READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure compare report stop clean test lint format types \
-	prefect deployments bench-pipeline bench-scale bench-server bench-loadgen protos schema lock up down logs ps images test-docker drills fuzz lineage
+	prefect deployments bench-pipeline bench-scale bench-server bench-loadgen protos schema lock up down logs ps images test-docker drills fuzz lineage push retrain
 
 help: ## List the targets
 	@echo "TwinServe: one model, two frameworks, two servers, one verdict."
@@ -69,6 +69,9 @@ setup-tfx: $(READY) ## Install TFX into .venv-tfx, 3 GB (stages that need it do 
 demo: $(READY) ## Train, export, verify, serve, check, measure and report: the whole run
 	@$(STAGE) $(VERBOSE_FLAG) demo $(MAKE_IT)
 
+retrain: $(READY) ## Replay a year month by month: drift, retraining where it is due, blessing, push (CASE=flights)
+	@$(STAGE) $(VERBOSE_FLAG) retrain $(if $(filter-out digits,$(CASE)),--case $(CASE)) $(if $(FRESH),--fresh) $(ARGS)
+
 train: $(READY) ## Train both frameworks from the same weights on the same batches
 	@$(STAGE) $(VERBOSE_FLAG) train $(MAKE_IT)
 
@@ -91,6 +94,10 @@ compare: $(READY) ## Hold measurement B against A (A=1 B=2, or report.json files
 report: $(READY) ## Write the report from what the stages have found
 	@$(STAGE) $(VERBOSE_FLAG) report $(PICK)
 
+push: $(READY) ## Put VERSION=N in service, for both servers together; only with every blessing (a case with spans)
+	@test -n "$(VERSION)" || { echo "Which version? make push CASE=flights VERSION=2" >&2; exit 2; }
+	@$(STAGE) $(VERBOSE_FLAG) push $(VERSION) --case $(CASE)
+
 serve: $(READY) ## Start both servers, print how to ask them, leave them running
 	@$(STAGE) $(VERBOSE_FLAG) serve $(PICK)
 
@@ -100,9 +107,8 @@ query: $(READY) ## Send a row to both running servers, show the answers side by 
 playground: $(READY) ## A page to play with: draw a digit or edit a row, see every live answer (PORT=8081)
 	@$(STAGE) $(VERBOSE_FLAG) playground $(PICK) $(if $(filter-out file,$(origin PORT)),--port $(PORT)) $(ARGS)
 
-deploy: $(READY) ## Have the running servers serve VERSION=N, without a failed or wrong answer
-	@test -n "$(VERSION)" || { echo "Which version? make deploy VERSION=2" >&2; exit 2; }
-	@$(STAGE) $(VERBOSE_FLAG) deploy --case $(CASE) --version $(VERSION)
+deploy: $(READY) ## Have the running servers serve VERSION=N, or the one pushed last, without a failed or wrong answer
+	@$(STAGE) $(VERBOSE_FLAG) deploy $(PICK)
 
 rollback: $(READY) ## Go back to the version that was served before the last deploy
 	@$(STAGE) $(VERBOSE_FLAG) rollback --case $(CASE)

@@ -48,6 +48,8 @@ REFERENCE = "reference.npz"
 """Outputs of the trained model in memory: ``whole/<output>`` on the test split, ``test/<output>`` on the
 rows of it that are compared, and ``edge/<output>``."""
 
+PREDICTED = "predicted.npz"
+
 ROWS_AT_ONCE = 8192
 """The test split is answered in parts, so that memory does not grow with it."""
 
@@ -144,6 +146,29 @@ def answer(framework: Framework, request: Request, report: Report) -> dict[str, 
         return _finish(folder, found)
 
 
+def predict(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Open exported files and answer a whole split with each, in parts.
+
+    Request: ``artifacts`` (list of ``path`` and ``format``), ``split`` (name), ``target`` (folder).
+
+    Returns:
+        ``rows``; the answers are ``PREDICTED`` in ``target``, ``<number>/<output>`` with the artifact's number.
+
+    Raises:
+        ArtifactCorrupt: a file cannot be opened.
+    """
+    case, split = _case(request), getattr(_dataset(request), request["split"]).read()
+    arrays: dict[str, np.ndarray] = {}
+    for number, artifact in enumerate(request["artifacts"]):
+        path, form = Path(artifact["path"]), artifact["format"]
+        with framework.runtime.open_artifact(path, form, case.contract) as predictor:
+            outputs = predict_in_batches(predictor, split.inputs, ROWS_AT_ONCE)
+        arrays |= {f"{number}/{name}": rows for name, rows in outputs.items()}
+    with whole_folder(Path(request["target"])) as folder:
+        write_arrays(folder / PREDICTED, arrays)
+        return _finish(folder, {"rows": len(split)})
+
+
 def transplant(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
     """Load weights trained by the OTHER framework and compare with that model's own answers.
 
@@ -171,7 +196,7 @@ def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
 
 
 VERBS: Mapping[str, Callable[[Framework, Request, Report], dict[str, Any]]] = {
-    verb.__name__: verb for verb in (initialise, train, export, answer, transplant)
+    verb.__name__: verb for verb in (initialise, train, export, answer, predict, transplant)
 }
 
 

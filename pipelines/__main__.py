@@ -104,6 +104,59 @@ def demo(
     out.print(f"\nReport: {page}", soft_wrap=True, highlight=False)
 
 
+@app.command()
+def retrain(
+    case: CaseName = "flights",
+    at_most: Annotated[
+        int, typer.Option(min=0, help="So many new spans; 0 for all that have arrived.")
+    ] = 0,
+    first: Annotated[int, typer.Option(min=1, help="Spans that are there from the beginning.")] = 3,
+    feature_drift: Annotated[
+        float, typer.Option(min=0.01, help="Fires: a feature's drift, × its threshold.")
+    ] = 1.0,
+    prediction_drift: Annotated[
+        float, typer.Option(min=0.001, help="Fires: divergence of the probabilities, bits.")
+    ] = 0.1,
+    auc_drop: Annotated[float, typer.Option(min=0.001, help="Fires: ROC AUC has fallen.")] = 0.03,
+    log_loss_rise: Annotated[
+        float, typer.Option(min=0.001, help="Fires: log loss has risen, nats a row.")
+    ] = 0.1,
+    fresh: Fresh = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+) -> None:
+    """Replay the spans that have arrived: watch drift, retrain where it is due, bless or refuse, push.
+
+    As the Prefect flow `retrain`, in a home of its own below the artifacts. What is complete is not done again.
+    """
+    from pipelines.prefect_home import start_prefect_api
+    from pipelines.retrain.place import open_space
+    from pipelines.retrain.policy import Policy
+
+    settings = read_settings()
+    policy = Policy(
+        feature_drift=feature_drift,
+        prediction_drift=prediction_drift,
+        auc_drop=auc_drop,
+        log_loss_rise=log_loss_rise,
+    )
+    space = open_space(case, settings)
+    log.info("Starting Prefect")
+    api = start_prefect_api(settings, terminal.is_verbose())
+    from pipelines.flow import Hyperparameters
+    from pipelines.retrain.flow import retrain as flow
+    from pipelines.retrain.terminal import print_replay
+
+    changes = Hyperparameters(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    api.wait_ready()
+    page = flow(case, policy, first, at_most, changes, fresh)
+    print_replay(out, Path(page), space)
+
+
 @app.command(rich_help_panel=STAGES)
 def train(
     case: CaseName = "digits",
@@ -215,14 +268,33 @@ def report(case: CaseName = "digits", version: Version = None) -> None:
     raise_if_failed(found.checks, page)
 
 
+@app.command(rich_help_panel=STAGES)
+def push(
+    version: Annotated[int, typer.Argument(min=1, help="A version that its run has blessed.")],
+    case: CaseName = "flights",
+) -> None:
+    """Put a blessed version in service: into both servers' folders together, or not at all.
+
+    A version that was in service before comes back in the same way. Without every blessing nothing changes.
+    """
+    from pipelines.alone import push_alone
+
+    space = Workspace.open(case, read_settings())
+    _conclude(push_alone(space, space.manifest(version)).findings.checks)
+
+
 @app.command(rich_help_panel=SERVERS)
 def serve(case: CaseName = "digits", version: Version = None) -> None:
-    """Start both servers, print how to ask them, and leave them running; `stop` ends them."""
+    """Start both servers, print how to ask them, and leave them running; `stop` ends them.
+
+    Without a version: the one in service, which is what was pushed last; where nothing was pushed, the latest.
+    """
+    from pipelines.in_service import manifest_to_serve
     from pipelines.invitation import print_invitation
     from pipelines.serve import leave_running
 
     space = Workspace.open(case, read_settings())
-    manifest = space.manifest(version)
+    manifest = manifest_to_serve(space, version)
     started = leave_running(space, manifest)
     print_invitation(space, manifest, [server.spec for server in started.servers], out)
 
@@ -260,14 +332,19 @@ def playground(
 
 @app.command(rich_help_panel=SERVERS)
 def deploy(
-    version: Annotated[int, typer.Option("--version", min=1, help="The version to serve.")],
+    version: Annotated[
+        int | None,
+        typer.Option("--version", min=1, help="The version to serve; else the one pushed last."),
+    ] = None,
     case: CaseName = "digits",
 ) -> None:
     """Have the running servers serve another version, without a failed or wrong answer."""
     from pipelines import deploy as deployment
+    from pipelines.in_service import manifest_in_service
 
     space = Workspace.open(case, read_settings())
-    terminal.print_switch(out, deployment.deploy(space, space.manifest(version)))
+    manifest = manifest_in_service(space) if version is None else space.manifest(version)
+    terminal.print_switch(out, deployment.deploy(space, manifest))
 
 
 @app.command(rich_help_panel=SERVERS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.artifact import Manifest
-from models.errors import ArtifactMissing
+from models.errors import ArtifactMissing, NotBlessed
 from models.framework import FRAMEWORKS, FrameworkName
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, recall
@@ -17,15 +17,19 @@ from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import (
+    Blessings,
     DataFacts,
     Findings,
     Measurements,
+    PushFacts,
     RunReport,
     Timings,
     Trainings,
     ValidationFacts,
 )
+from pipelines.in_service import baseline_for
 from pipelines.measure import measure
+from pipelines.push import push
 from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers
 from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
@@ -74,7 +78,8 @@ def export_alone(space: Workspace) -> Manifest:
     manifest = assemble_version(space, rows, exports)
     keep(space, manifest.version, "train", facts)
     keep(space, manifest.version, "quality", judge_quality(space, rows, *facts.trainings))
-    evaluated = evaluate_slices(space, rows, *facts.trainings) if validated else None
+    baseline = baseline_for(space, rows) if validated else None
+    evaluated = evaluate_slices(space, rows, baseline, *facts.trainings) if validated else None
     keep(space, manifest.version, "tfx", tfx_findings(space, validated, evaluated))
     return manifest
 
@@ -121,11 +126,29 @@ def report_alone(space: Workspace, manifest: Manifest) -> tuple[RunReport, Path]
         _of_case(space, manifest, "tfx", bool(space.case.span)),
         recall(space, manifest.version, "verify", Findings),
         recall(space, manifest.version, "check", Findings),
+        _of_case(space, manifest, "push", space.facts_path(manifest.version, "push").exists()),
     )
     measured = recall(space, manifest.version, "measure", Measurements)
     nothing_timed = Timings(stages=[], wall_seconds=0.0, critical_path_seconds=0.0)
     report = conclude(space, manifest, facts.trainings, found, measured, nothing_timed)
     return report, publish_report(space, report)
+
+
+def push_alone(space: Workspace, manifest: Manifest) -> PushFacts:
+    """Push a version with the blessings that its own run has left, also one that was in service before.
+
+    Raises:
+        NotBlessed: its run has left none.
+        StorageError: it cannot be written; what was in service still is.
+    """
+    number = manifest.version
+    if not space.facts_path(number, "blessings").exists():
+        raise NotBlessed(
+            f"Version {number} of {space.case.name!r} has no blessings: none means no.",
+            f"`make demo CASE={space.case.name}` evaluates it and validates it in both servers.",
+        )
+    check_artifacts(space, manifest)
+    return push(space, manifest, recall(space, number, "blessings", Blessings))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from rich.console import Console
 from models.artifact import Manifest, storage_errors
 from models.errors import ImageMissing, ServerMissing, ServerNotReady, SettingsError
 from pipelines import terminal
+from pipelines.in_service import manifest_to_serve
 from pipelines.invitation import print_invitation
 from pipelines.settings import PROJECT, Settings, read_settings
 from pipelines.workspace import Workspace, log
@@ -85,7 +86,9 @@ def start(verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False) -> 
 @app.command()
 def up(
     case: Annotated[str, typer.Option(help="The case to serve.")] = "digits",
-    version: Annotated[int | None, typer.Option(min=1, help="If left out, the latest.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="If left out, the one in service, else the latest.")
+    ] = None,
     monitoring: Annotated[
         bool, typer.Option("--monitoring", help="Prometheus and Grafana too.")
     ] = False,
@@ -93,7 +96,7 @@ def up(
     """Start everything, wait until it is healthy, print how to ask."""
     settings = read_settings()
     space = Workspace.open(case, settings)
-    manifest = space.manifest(version)
+    manifest = manifest_to_serve(space, version)
     labels, environment = _environment(settings, manifest)
     check_compose()
     services = [*PORTS, *_beside(environment, monitoring)]

@@ -1,6 +1,6 @@
 """The run as a Prefect flow: wiring, retries, caching and artifacts, nothing else.
 
-Case -> data -> train x2 -> quality and export x2 -> verify files -> start servers -> check -> measure -> report
+Case -> data -> train x2 -> quality, export x2 -> verify files -> start servers -> check, measure, push -> report
 """
 
 from __future__ import annotations
@@ -24,14 +24,28 @@ from pipelines.conclude import conclude, failed, keep, publish_report, raise_if_
 from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
-from pipelines.facts import DataFacts, Findings, Measurements, Trainings, ValidationFacts
-from pipelines.measure import measure, measurement_digest
+from pipelines.facts import (
+    Blessings,
+    Check,
+    DataFacts,
+    EvaluationFacts,
+    Findings,
+    InfraFacts,
+    Measurements,
+    PushFacts,
+    Trainings,
+    ValidationFacts,
+)
+from pipelines.in_service import baseline_for
+from pipelines.infra import bless_infra
+from pipelines.measure import judge_measurements, measure, measurement_digest
 from pipelines.prefect_artifacts import publish_artifacts
+from pipelines.push import push
 from pipelines.quality import judge_quality
 from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
-from pipelines.tfx.stages import evaluate_slices, record_push, tfx_findings, validate_data
+from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
@@ -102,17 +116,21 @@ def side_by_side(
         _rename_flow_run(f"{case} v{manifest.version}")
         verified = verify_files(run, manifest)
         with served(run, manifest) as servers:
-            checked = check_servers(run, manifest, servers)
+            checked, each_server = check_servers(run, manifest, servers)
             measured = measure_servers(run, manifest, servers, remeasure)
+        accuracy = judge_accuracy(run.space, trainings)
+        findings = same.joined(accuracy, quality, sliced, verified, checked)
+        if validated and evaluated:
+            failing = failed([*findings.checks, *judge_measurements(measured)])
+            _, pushed = bless_and_push(
+                run, manifest, validated, evaluated, (servers, each_server), failing
+            )
+            findings = findings.joined(pushed)
     except BaseException as error:
         stopped = not isinstance(error, Exception)  # Ctrl-C, SIGTERM, a cancelled run
         worker.stop_all(for_good=stopped)
         stop_all_servers(for_good=stopped)
         raise
-    accuracy = judge_accuracy(run.space, trainings)
-    findings = same.joined(accuracy, quality, sliced, verified, checked)
-    if validated and evaluated and not failed(findings.checks):
-        run.submit(record_push, manifest, validated, evaluated, after=["measure"]).result()
     report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
     page = publish_report(run.space, report)
     publish_artifacts(report, page)
@@ -151,17 +169,57 @@ def prepare_rows(run: Run) -> tuple[ValidationFacts | None, DataFacts]:
 def evaluate_by_slices(
     run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]]
 ) -> PrefectFuture[Any] | None:
-    """Both models on every slice, while they are exported; None where TFX takes no part."""
+    """Both models on every slice, against the model in service, while they are exported; None without TFX."""
     if not run.space.uses_tfx:
         return None
+    baseline = baseline_for(run.space, rows)
+    against = baseline.key if baseline else ""
     return run.submit(
         evaluate_slices,
         rows,
+        baseline,
         *trained,
         after=_each("train"),
-        key=run.space.evaluation_digest(rows.digest, rows.basis),
-        made=run.space.evaluation_folder(rows.digest, rows.basis),
+        key=run.space.evaluation_digest(rows.digest, rows.basis, against),
+        made=run.space.evaluation_folder(rows.digest, rows.basis, against),
     )
+
+
+def bless_and_push(
+    run: Run,
+    manifest: Manifest,
+    validated: ValidationFacts,
+    evaluated: EvaluationFacts,
+    asked: tuple[StartedServers, list[Findings]],
+    failing: list[Check],
+) -> tuple[PushFacts, Findings]:
+    """Infra blessings from what the servers have answered; then the push, where nothing says no.
+
+    Args:
+        run: the tasks.
+        manifest: the candidate.
+        validated: what TFX says of its rows.
+        evaluated: what TFMA says of its models.
+        asked: the servers that were started with it, and what ``check_server`` has found of each.
+        failing: checks that said no.
+    """
+    started, found = asked
+    infra: InfraFacts = run.submit(
+        bless_infra, manifest, started, found, after=["check_across"]
+    ).result()
+    # Why TFMA withholds a blessing stands with the blessing.
+    others = [check for check in failing if check.stage != "evaluate"]
+    blessings = Blessings(
+        validated=validated,
+        evaluated=evaluated,
+        infra=infra,
+        failed=[f"{check.subject}: {check.question}: {check.figure}" for check in others],
+    )
+    keep(run.space, manifest.version, "blessings", blessings)
+    pushed: PushFacts = run.submit(push, manifest, blessings, after=["bless_infra"]).result()
+    findings = infra.findings.joined(pushed.findings)
+    keep(run.space, manifest.version, "push", findings)
+    return pushed, findings
 
 
 def judge_probabilities(
@@ -270,14 +328,21 @@ def served(run: Run, manifest: Manifest) -> Iterator[StartedServers]:
     run.submit(stop_servers, servers, after=["measure"]).result()
 
 
-def check_servers(run: Run, manifest: Manifest, started: StartedServers) -> Findings:
-    """Each server against the model in memory, then the two against one another."""
+def check_servers(
+    run: Run, manifest: Manifest, started: StartedServers
+) -> tuple[Findings, list[Findings]]:
+    """Each server against the model in memory, then the two against one another.
+
+    Returns:
+        everything that was found; and what was found of each server.
+    """
     specs = [server.spec for server in started.servers]
     futures = [
         run.submit(check_server, manifest, spec, of=spec.name, after=["start_servers"], retries=1)
         for spec in specs
     ]
     results = [future.result() for future in futures]
+    each_server = [findings for findings, _ in results]
     answers = [answers for _, answers in results]
     across = run.submit(
         check_across,
@@ -287,10 +352,10 @@ def check_servers(run: Run, manifest: Manifest, started: StartedServers) -> Find
         after=[f"check_server {spec.name}" for spec in specs],
     ).result()
     found = Findings(checks=started.skew, ready_seconds=started.ready_seconds).joined(
-        *(findings for findings, _ in results), across
+        *each_server, across
     )
     keep(run.space, manifest.version, "check", found)
-    return found
+    return found, each_server
 
 
 def measure_servers(

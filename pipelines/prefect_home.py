@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.artifact import storage_errors
-from models.case import case_names
+from models.case import case_names, load_case
 from models.errors import PortInUse, ServerDied, ServerNotReady
 from pipelines.settings import PROJECT, Settings
 from pipelines.workspace import log
@@ -176,7 +176,9 @@ def run_server(settings: Settings, port: int) -> None:
 
 
 def serve_deployments(settings: Settings) -> None:
-    """Serve the flow, one deployment a case, to the running Prefect server until Ctrl-C.
+    """Serve the flows to the running Prefect server until Ctrl-C.
+
+    `side-by-side` for every case, and `retrain`, on its schedule, for those with spans.
 
     Raises:
         ServerNotReady: no Prefect server answers.
@@ -190,11 +192,19 @@ def serve_deployments(settings: Settings) -> None:
     from prefect import serve
 
     from pipelines.flow import side_by_side
+    from pipelines.retrain.flow import MONTHLY, retrain
 
     names = case_names(settings.case_folders)
     offered: list[Any] = [
         side_by_side.to_deployment(name=name, parameters={"case": name}, tags=["twinserve"])
         for name in names
+    ]
+    offered += [
+        retrain.to_deployment(
+            name=name, parameters={"case": name, "at_most": 1}, cron=MONTHLY, tags=["twinserve"]
+        )
+        for name in names
+        if load_case(name, settings.case_folders).span
     ]
     serve(*offered)
 

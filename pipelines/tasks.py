@@ -23,11 +23,13 @@ class Run:
 
     Args:
         space: handed to every stage as its first argument.
+        label: what this run's tasks are about, where a flow has several; shown in Prefect's UI.
     """
 
-    def __init__(self, space: Workspace) -> None:
+    def __init__(self, space: Workspace, label: str = "") -> None:
         log.setLevel(min(log.level or logging.INFO, logging.INFO))  # else Prefect's UI gets none
         self.space = space
+        self._suffix = f" · {label}" if label else ""
         self._clock = Stopwatch()
         self._submitted: list[tuple[str, Sequence[str], float, PrefectFuture[Any]]] = []
 
@@ -62,7 +64,7 @@ class Run:
         gone = made is not None and not made.exists()
         future: PrefectFuture[Any] = task(
             name=name,
-            task_run_name=name,
+            task_run_name=name + self._suffix,
             cache_key_fn=(lambda *_: f"{name.replace(' ', '-')}-{key}") if key else None,
             refresh_cache=refresh or gone or self.space.fresh,
             persist_result=bool(key),

@@ -9,6 +9,7 @@
       initial/<framework>-<digest>/      shared initial weights, answers before training
       training/<framework>-<digest>/     weights, history, the in-memory model's answers
       exports/<framework>-<digest>/      what one framework exported
+      pushed/                            what is in service, for both servers; see serving/pushed.py
       <version>/                         manifest.json and every artifact, whole or not at all
         facts/<stage>.json               what the stages found
         report/index.html, report.json
@@ -40,6 +41,7 @@ from models.case import BASELINE, FILES, SCHEMA, Case, case_folder, load_case
 from models.errors import ArtifactCorrupt, ArtifactMissing, SettingsError
 from models.framework import FRAMEWORKS
 from models.shards import FORMAT
+from models.spans import Spans
 from models.verbs import RESULT
 from pipelines.settings import PROJECT, Settings
 
@@ -59,11 +61,19 @@ JUDGES = ("models/parity.py", "models/predictor.py", "pipelines/verify.py")
 
 @dataclass(frozen=True)
 class Workspace:
-    """One case in one artifacts folder."""
+    """One case in one artifacts folder.
+
+    Attributes:
+        case: with its hyper-parameters.
+        settings: where things go.
+        fresh: make everything anew, also what is complete.
+        spans: which spans of the rows to learn from and to test on; None as the case's ``data.py`` splits them.
+    """
 
     case: Case
     settings: Settings
     fresh: bool = False
+    spans: Spans | None = None
 
     @classmethod
     def open(
@@ -86,6 +96,14 @@ class Workspace:
         """
         case = load_case(name, settings.case_folders)
         return cls(case.with_training(training or {}), settings, fresh)
+
+    def of_spans(self, spans: Spans | None) -> Workspace:
+        """The same workspace over other spans of the rows."""
+        return replace(self, spans=spans)
+
+    def with_training(self, changes: Mapping[str, Any]) -> Workspace:
+        """The same workspace with other hyper-parameters."""
+        return replace(self, case=self.case.with_training(changes))
 
     def reusing(self) -> Workspace:
         """The same workspace, taking what is complete."""
@@ -154,6 +172,7 @@ class Workspace:
             self.settings.sample,
             FORMAT,
             _versions("scikit-learn", "numpy", *self.case.packages),
+            *([asdict(self.spans)] if self.spans else []),
         )
 
     def constants_digest(self, data_digest: str, computed: Path | None) -> str:
@@ -185,11 +204,18 @@ class Workspace:
             digest_of_files([case_folder(self.case.name) / SCHEMA, *TFX_SOURCES]),
         )
 
-    def evaluation_digest(self, data_digest: str, basis: str) -> str:
-        """Digest of the answers that TFMA judges, and of what it is asked."""
+    def evaluation_digest(self, data_digest: str, basis: str, baseline: str = "") -> str:
+        """Digest of the answers that TFMA judges, and of what it is asked.
+
+        Args:
+            data_digest: of the rows.
+            basis: ``DataFacts.basis``.
+            baseline: what tells the model in service apart that they are compared with; empty without one.
+        """
         return digest_of_parts(
             *(self.training_digest(framework, basis) for framework in FRAMEWORKS),
             self.validation_digest(data_digest),
+            baseline,
             digest_of_files([case_folder(self.case.name) / "data.py"]),
         )
 
@@ -276,8 +302,8 @@ class Workspace:
     def validation_folder(self, data_digest: str) -> Path:
         return self.home / "validation" / self.validation_digest(data_digest)[:DIGEST_LENGTH]
 
-    def evaluation_folder(self, data_digest: str, basis: str) -> Path:
-        digest = self.evaluation_digest(data_digest, basis)
+    def evaluation_folder(self, data_digest: str, basis: str, baseline: str = "") -> Path:
+        digest = self.evaluation_digest(data_digest, basis, baseline)
         return self.home / "evaluation" / digest[:DIGEST_LENGTH]
 
     def baseline_folder(self, data_digest: str) -> Path:
@@ -297,6 +323,10 @@ class Workspace:
 
     def facts_path(self, number: int, stage: str) -> Path:
         return self.version_folder(number) / "facts" / f"{stage}.json"
+
+    def pushed_folder(self) -> Path:
+        """What was pushed, and the pointer to what is in service; see ``serving.pushed``."""
+        return self.home / "pushed"
 
     def run_folder(self, server: str) -> Path:
         """A server's working folder: configuration, logs, temporary files."""

@@ -2,8 +2,8 @@
 
 Every stage returns some of these; the report draws them. Units are in the names. ``docs/report.schema.json``
 is made from this package (``make schema``), and a test keeps the two together. A module for each kind of
-stage: ``making`` (data, training, export), ``judging`` (checks), ``measuring`` and ``load`` (figures), ``run``
-(all of it).
+stage: ``making`` (data, training, export), ``judging`` (checks), ``measuring`` and ``load`` (figures), ``pushing``
+(blessings), ``run`` (all of it).
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ from pipelines.facts.measuring import (
     Measurements,
     ServerFacts,
 )
+from pipelines.facts.pushing import Blessings, InfraFacts, PushFacts, PushRecord
 from pipelines.facts.run import (
     ContractTensor,
     Environment,
@@ -67,6 +68,7 @@ from pipelines.facts.run import (
 __all__ = [
     "AbsentFormat",
     "ArtifactFacts",
+    "Blessings",
     "Check",
     "ClaimFacts",
     "ClientFacts",
@@ -80,6 +82,7 @@ __all__ = [
     "ExportFacts",
     "Facts",
     "Findings",
+    "InfraFacts",
     "InitialFacts",
     "KneeFacts",
     "LatencyFacts",
@@ -91,6 +94,8 @@ __all__ = [
     "ParityRow",
     "PercentileFacts",
     "Protocol",
+    "PushFacts",
+    "PushRecord",
     "QualityFacts",
     "Quantity",
     "RatioFacts",

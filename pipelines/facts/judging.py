@@ -134,6 +134,8 @@ class ValidationFacts(Facts):
     digest: str = Field(description="Of the spans and of their splits, as the lineage knows them")
     spans: str = Field(description="Folder of the spans")
     numbers: list[int] = Field(description="Of the spans")
+    trained_on: list[int] = Field([], description="Of the train split's spans")
+    statistics: str = Field("", description="TFDV's statistics of the train split")
     findings: Findings
 
 
@@ -142,5 +144,9 @@ class EvaluationFacts(Facts):
 
     blessings: dict[FrameworkName, int] = Field(
         description="By framework that is blessed: its blessing's id in the lineage"
+    )
+    compared_with: int | None = Field(
+        None,
+        description="The version in service that both were compared with; null for a first one",
     )
     findings: Findings

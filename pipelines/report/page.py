@@ -40,13 +40,13 @@ def render_page(report: RunReport) -> str:
     The only script is ``page.js``; the page's own Content-Security-Policy admits it by its digest, and
     nothing else, so that a name or a message from a server cannot become code.
     """
-    script = _part("page.js")
+    script = part_of_page("page.js")
     return (
         _environment()
         .get_template("template.html.j2")
         .render(
             report=report,
-            style=Markup(_part("page.css")),
+            style=Markup(part_of_page("page.css")),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             embedded=_embeddable(report.model_dump_json()),
@@ -143,7 +143,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _part(name: str) -> str:
+def part_of_page(name: str) -> str:
+    """A file that goes into the page as it stands: its style, its script."""
     return resources.files("pipelines.report").joinpath(name).read_text(encoding="utf-8")
 
 

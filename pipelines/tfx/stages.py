@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from models.arrays import write_arrays
 from models.artifact import Manifest, whole_folder, write_text
 from models.case import SCHEMA, case_folder, case_function
 from models.dataset import Dataset, Split
+from models.formats import Format
 from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from models.verbs import read_reference
 from pipelines.facts import (
+    Blessings,
     Check,
     DataFacts,
     EvaluationFacts,
@@ -30,6 +32,7 @@ from pipelines.facts import (
     TrainingFacts,
     ValidationFacts,
 )
+from pipelines.in_service import InService, scores_of
 from pipelines.tfx.slices import slices_of
 from pipelines.tfx.spans import write_span
 from pipelines.tfx.statistics import shared_histograms, statistics_of
@@ -40,7 +43,10 @@ CONSTANTS = Path("constants", "constants.json")
 VALIDATION = "validation.json"
 HISTOGRAMS = "histograms.json"
 EVALUATION = "evaluation.json"
+STATISTICS = "train-statistics.pb"
 SPANS = "spans"
+DEPLOYED = {"tensorflow": Format.SAVED_MODEL, "pytorch": Format.MAR}
+"""By framework: the format that its server reads."""
 
 
 def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
@@ -58,7 +64,7 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
             dataset = Dataset.read(Path(data.path))
             write_text(partial / HISTOGRAMS, json.dumps(shared_histograms(dataset)))
             splits = _write_spans(space, dataset, partial / SPANS)
-            _call(
+            call_tfx(
                 space,
                 "prepare",
                 {
@@ -78,6 +84,8 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
         digest=found["digest"],
         spans=str(folder / SPANS),
         numbers=spans,
+        trained_on=found["splits"]["train"],
+        statistics=str(folder / STATISTICS),
         findings=Findings(
             checks=checks,
             statistics=statistics_of(
@@ -87,18 +95,58 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
     )
 
 
+def monitor_span(
+    space: Workspace, span: int, rows: Split, statistics: str, target: Path
+) -> list[dict[str, Any]]:
+    """Hold a span that has just arrived against the schema, and against the rows that a model was trained on.
+
+    Args:
+        space: the case.
+        span: its number.
+        rows: all of its rows.
+        statistics: ``ValidationFacts.statistics`` of the model's rows; empty for none.
+        target: a folder for the span's file; it must not be there.
+
+    Returns:
+        drift, a feature each: ``feature``, ``measure``, ``score``, ``threshold``, ``exceeded``.
+
+    Raises:
+        DataAnomaly: the rows are not as the schema says; each anomaly is named, and nothing is kept.
+        SpanError, SchemaError: the span or the schema cannot be read.
+        EnvironmentMissing, WorkerError: as ``validate_data``.
+    """
+    with whole_folder(target) as partial:
+        write_span(partial / SPANS, span, table_of(space, [rows]))
+        request = {
+            "spans": str(partial / SPANS),
+            "span": span,
+            "statistics": statistics,
+            "schema": str(case_folder(space.case.name) / SCHEMA),
+            "label": space.case.label_column,
+        }
+        found = call_tfx(space, "monitor", request)
+    return [each for each in found["drift"] if each["feature"] != space.case.span]
+
+
 def evaluate_slices(
-    space: Workspace, data: DataFacts, *trainings: TrainingFacts
+    space: Workspace, data: DataFacts, baseline: InService | None, *trainings: TrainingFacts
 ) -> EvaluationFacts:
     """TFMA over the answers of both models to the test split, on all rows and on every slice.
 
     A framework is blessed that keeps the thresholds everywhere; every slice that does not is named.
 
+    Args:
+        space: the case.
+        data: its rows.
+        baseline: the model in service, whose answers to the same rows are compared; None for a first version.
+        trainings: of both frameworks.
+
     Raises:
         EvaluationError: the answers cannot be used.
+        ArtifactCorrupt: the model in service cannot be opened.
         EnvironmentMissing, WorkerError: as ``validate_data``.
     """
-    folder = space.evaluation_folder(data.digest, data.basis)
+    folder = space.evaluation_folder(data.digest, data.basis, baseline.key if baseline else "")
     if not space.is_complete(folder):
         with whole_folder(folder) as partial:
             test = Dataset.read_split(Path(data.path), "test")
@@ -107,21 +155,30 @@ def evaluate_slices(
             )
             arrays: dict[str, np.ndarray] = {}
             for name in FRAMEWORKS:
-                arrays[name] = _scores(space, data, name)
+                arrays[name] = scores_in_training(space, space.training_folder(name, data.basis))
+            if baseline:
+                asked = scores_of(space, [baseline], data, "test", partial / "in-service")
+                arrays |= {f"{name}_in_service": scores for name, (scores,) in asked.items()}
             positive = test.labels == space.case.contract.labels.index(space.case.label_column)
             write_arrays(
                 partial / "predictions.npz",
                 {**slices, **arrays, space.case.label_column: positive.astype(np.int64)},
             )
-            request = {"predictions": str(partial / "predictions.npz"), "slices": list(slices)}
-            _call(space, "evaluate", {**request, "out": str(partial)})
+            request = {
+                "predictions": str(partial / "predictions.npz"),
+                "slices": list(slices),
+                "baseline": baseline is not None,
+            }
+            call_tfx(space, "evaluate", {**request, "out": str(partial)})
     found = json.loads((folder / EVALUATION).read_text())
     models = found["models"]
     checks = [_blessing(facts.framework, found, models[facts.framework]) for facts in trainings]
+    checks.append(_comparison(models, baseline))
     for check in checks:
         log.info(f"TFMA: {check.subject} {check.figure}")
     return EvaluationFacts(
         blessings={n: facts["blessing_id"] for n, facts in models.items() if facts["blessed"]},
+        compared_with=baseline.version if baseline else None,
         findings=Findings(checks=checks, slices=slices_of(found)),
     )
 
@@ -144,15 +201,28 @@ def tfx_findings(
     return Findings(checks=[skipped])
 
 
-def record_push(
-    space: Workspace, manifest: Manifest, validated: ValidationFacts, evaluated: EvaluationFacts
-) -> None:
+def record_infra(space: Workspace, servers: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Keep in MLMD what starting a candidate in both servers has shown.
+
+    Args:
+        space: the case.
+        servers: facts by server, as verb ``infra`` takes them.
+
+    Returns:
+        the id of each server's InfraBlessing, which says yes or no.
+    """
+    found = call_tfx(space, "infra", {"servers": servers})["servers"]
+    return {name: each["blessing_id"] for name, each in found.items()}
+
+
+def record_push(space: Workspace, manifest: Manifest, blessings: Blessings) -> None:
     """Keep in MLMD which spans, models and blessings a version came from.
 
     Raises:
-        NotBlessed: a framework has no blessing; none means no.
+        NotBlessed: a framework or a server has no blessing; none means no.
     """
-    _call(
+    validated = blessings.validated
+    call_tfx(
         space,
         "push",
         {
@@ -163,7 +233,8 @@ def record_push(
             "spans": validated.spans,
             "spans_of_data": validated.numbers,
             "models": {name: _model(space, manifest, name) for name in FRAMEWORKS},
-            "blessings": dict(evaluated.blessings),
+            "blessings": dict(blessings.evaluated.blessings),
+            "infra_blessings": dict(blessings.infra.blessings),
         },
     )
 
@@ -174,10 +245,15 @@ def read_lineage(space: Workspace, version: int) -> dict[str, Any]:
     Raises:
         ArtifactMissing: that version was never pushed.
     """
-    return _call(space, "lineage", {"case": space.case.name, "version": version})
+    return call_tfx(space, "lineage", {"case": space.case.name, "version": version})
 
 
-def _call(space: Workspace, verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
+def call_tfx(space: Workspace, verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a verb of TFX over the case's own state, with the settings' Beam runner.
+
+    Raises:
+        EnvironmentMissing, WorkerError: as ``validate_data``; and what the verb raises.
+    """
     settings = space.settings
     beam = {
         "beam_runner": settings.beam_runner,
@@ -192,30 +268,51 @@ def _call(space: Workspace, verb: str, request: Mapping[str, Any]) -> dict[str, 
 
 
 def _write_spans(space: Workspace, dataset: Dataset, home: Path) -> dict[str, list[int]]:
-    """One folder a span; returns the spans of each split."""
+    """One folder a span; returns the spans of each split.
+
+    A span that two splits share (every tenth row of a train span may be the validation split's) is written whole,
+    as it arrived, and counts for the first of them.
+    """
     splits: dict[str, list[int]] = {}
+    parts: dict[int, list[Split]] = {}
     for name in Dataset.SPLITS:
         split: Split = getattr(dataset, name)
         numbers = split.inputs[space.case.span]
-        splits[name] = [int(number) for number in np.unique(numbers)]
-        for number in splits[name]:
-            rows = split.rows(np.flatnonzero(numbers == number))
-            labels = rows.labels == space.case.contract.labels.index(space.case.label_column)
-            table = {**rows.inputs, space.case.label_column: labels.astype(np.int64)}
-            write_span(home, number, table)
+        for number in map(int, np.unique(numbers)):
+            if number not in parts:
+                splits.setdefault(name, []).append(number)
+            parts.setdefault(number, []).append(split.rows(np.flatnonzero(numbers == number)))
+    for number, rows in parts.items():
+        write_span(home, number, table_of(space, rows))
     return splits
 
 
-def _scores(space: Workspace, data: DataFacts, framework: FrameworkName) -> np.ndarray:
+def table_of(space: Workspace, parts: Sequence[Split]) -> dict[str, np.ndarray]:
+    """Rows as a span's file has them: the inputs, and the label as 0 or 1."""
+    place = space.case.contract.labels.index(space.case.label_column)
+    labels = np.concatenate([rows.labels for rows in parts]) == place
+    inputs = {
+        name: np.concatenate([rows.inputs[name] for rows in parts]) for name in parts[0].inputs
+    }
+    return {**inputs, space.case.label_column: labels.astype(np.int64)}
+
+
+def scores_in_training(space: Workspace, training: Path) -> np.ndarray:
+    """What a trained model in memory said of its whole test split: float64 (N,), the label that is scored.
+
+    Raises:
+        ArtifactCorrupt: its answers cannot be read.
+    """
     contract = space.case.contract
-    whole = read_reference(space.training_folder(framework, data.basis), "whole")
+    whole = read_reference(training, "whole")
     place = contract.labels.index(space.case.label_column)
     scores: np.ndarray = whole[contract.scores][:, place].astype(np.float64)
     return scores
 
 
 def _model(space: Workspace, manifest: Manifest, framework: FrameworkName) -> dict[str, str]:
-    artifact = next(each for each in manifest.artifacts if each.framework == framework)
+    # The very file that its server reads, which is also what was infra-validated.
+    artifact = manifest.artifact(DEPLOYED[framework])
     path = space.version_folder(manifest.version) / artifact.path
     return {"path": str(path), "sha256": artifact.sha256}
 
@@ -251,6 +348,25 @@ def _drift(found: Mapping[str, Any], span: str) -> Check:
             f"{each['feature']} in span {each['span']}: {each['score']:.3f} > {each['threshold']:g}"
             for each in beyond
         ),
+    )
+
+
+def _comparison(models: Mapping[str, Any], baseline: InService | None) -> Check:
+    """That a first version has nothing to be compared with is said, and no fault."""
+    figure = "none yet: a first version, held against fixed thresholds only"
+    if baseline:
+        whole = {name: facts["slices"][0] for name, facts in models.items()}
+        figure = f"version {baseline.version}: " + ", ".join(
+            f"{TITLES[name]} ROC AUC {each['in_service']['roc_auc']:.4f} in service, "
+            f"{each['metrics']['roc_auc']:.4f} now"
+            for name, each in ((name, whole[name]) for name in FRAMEWORKS)
+        )
+    return Check(
+        stage="evaluate",
+        subject="Model in service",
+        question="Both candidates are compared with it, on the same rows",
+        outcome=Outcome.PASS,
+        figure=figure,
     )
 
 

@@ -23,6 +23,9 @@ VERBS = {
     "constants": "constants",
     "prepare": "preparation",
     "evaluate": "evaluation",
+    "monitor": "monitoring",
+    "infra": "infra",
+    "infra_validator": "infra_validator",
     "push": "lineage",
     "lineage": "lineage",
 }

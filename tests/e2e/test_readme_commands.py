@@ -33,6 +33,7 @@ ELSEWHERE = {
     "make demo CASE=": "test_own_case.py runs demo on the example",
     "make bench-pipeline": "a benchmark, minutes long",
     "make lineage": "needs a run with TFX: test_flights.py asks for it",
+    "make retrain": "needs TFX: test_retrain.py replays a few months",
     "make deploy": "test_deploy.py exchanges versions; there is only one here",
     "make rollback": "test_deploy.py exchanges versions; there is only one here",
     "make images": "needs a Docker engine: tests/docker/test_images.py",

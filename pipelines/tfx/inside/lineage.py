@@ -7,6 +7,8 @@ TFX registers what its components made. Training and pushing happen outside it; 
                                          └─► Model ─► Predict ─► Predictions ─► Evaluator ─► ModelBlessing
                                                └─► Push ◄──────────────────────────────────────┘
                                                     └─► Version
+
+``push`` reads an InfraBlessing of each server as well; verb ``infra`` has recorded those.
 """
 
 from __future__ import annotations
@@ -23,18 +25,19 @@ from pipelines.tfx.spans import FILE, span_folder
 
 Report = Callable[[Mapping[str, Any]], None]
 SPAN, MODEL, VERSION = "TwinServeSpan", "Model", "TwinServeVersion"
+SERVERS = ("tfserving", "torchserve")
 
 
 def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Record a pushed version, with both blessings; see docs/tfx.md for request and result.
+    """Record a version that is to be pushed, with every blessing; see docs/tfx.md for request and result.
 
     Raises:
-        NotBlessed: a blessing is missing, or says no; none means no.
+        NotBlessed: a blessing of a model or of a server is missing, or says no; none means no.
         ArtifactMissing: the lineage lacks the data or a blessing.
     """
     del report
     store = Store.open(Path(request["state"]))
-    blessings = _blessings(store, request)
+    blessings, infra = _blessings(store, request), _infra_blessings(store, request)
     examples = _examples(store, request)
     graphs = _graphs(store, examples.id)
     models = {}
@@ -50,7 +53,8 @@ def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
     uri = request["path"]
     version = store.artifact(VERSION, uri, values)
     if store.maker(version) is None:
-        store.execution("Push", [*models.values(), *blessings.values()], [version], values)
+        inputs = [*models.values(), *blessings.values(), *infra.values()]
+        store.execution("Push", inputs, [version], values)
     return {"artifact": version, "case": request["case"], "version": request["version"]}
 
 
@@ -125,10 +129,30 @@ def _blessings(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in FRAMEWORKS}
 
 
+def _infra_blessings(store: Store, request: Mapping[str, Any]) -> dict[str, int]:
+    """By server: the id of its infra blessing, which must say yes."""
+    given = request.get("infra_blessings") or {}
+    for name in SERVERS:
+        if name not in given:
+            raise NotBlessed(
+                f"Version {request['version']} has no infra blessing of {name}.",
+                "None means no: start it in both servers first.",
+            )
+        facts = values_of(blessing := store.one(given[name]))
+        right = blessing.type == "InfraBlessing" and facts.get("server") == name
+        if not right or not facts["blessed"]:
+            raise NotBlessed(
+                f"Version {request['version']} may not be pushed: {name} did not pass infra validation.",
+                f"See {blessing.uri}.",
+            )
+    return {name: given[name] for name in SERVERS}
+
+
 def _examples(store: Store, request: Mapping[str, Any]) -> Any:
     """The examples that were made of the data, with the spans they came from."""
     folder = str(Path(request["state"]) / "staged" / request["data_digest"][:12])
-    for examples in store.of_type("Examples"):
+    # The newest first: a run that was killed may have left some that nothing was made of.
+    for examples in sorted(store.of_type("Examples"), key=lambda each: -each.id):
         maker = store.maker(examples.id)
         if maker is None or values_of(maker).get("input_base") != folder:
             continue

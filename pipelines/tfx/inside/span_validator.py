@@ -60,11 +60,11 @@ def _judge(
     lists: dict[str, Any], numbers: dict[str, list[int]], schema: Any, folder: Path
 ) -> dict[str, Any]:
     spans = {
-        number: (split, _slice(lists[split], f"span_{number}"))
+        number: (split, slice_of(lists[split], f"span_{number}"))
         for split, each in numbers.items()
         for number in each
     }
-    training = _slice(lists[TRAIN], ALL) if TRAIN in lists else None
+    training = slice_of(lists[TRAIN], ALL) if TRAIN in lists else None
     findings, drift = [], []
     previous = None
     for number, (split, stats) in sorted(spans.items()):
@@ -91,14 +91,14 @@ def _judge(
     return {
         "findings": [each.facts() for each in findings],
         "drift": drift,
-        "splits": {split: summary_of(_slice(each, ALL)) for split, each in lists.items()},
+        "splits": {split: summary_of(slice_of(each, ALL)) for split, each in lists.items()},
         "spans": {
             str(number): summary_of(stats, curves=False) for number, (_, stats) in spans.items()
         },
     }
 
 
-def _slice(statistics: Any, name: str) -> Any:
+def slice_of(statistics: Any, name: str) -> Any:
     """The statistics of one slice, as a list of one; what has no value counts as missing.
 
     CsvExampleGen writes an empty list for an empty cell, and TFDV takes that for a value. A column without any is

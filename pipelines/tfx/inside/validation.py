@@ -15,6 +15,8 @@ from pipelines.tfx.inside.staging import Staged, stage
 
 Report = Callable[[Mapping[str, Any]], None]
 RESULT = "validation.json"
+STATISTICS = "train-statistics.pb"
+TRAIN = "train"
 
 
 def validate(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def validate(request: dict[str, Any], report: Report) -> dict[str, Any]:
     staged = staged_of(request)
     rows = sum(staged.rows.values())
     report({"message": f"Validating {rows:,} rows of {len(_numbers(staged))} spans."})
-    judged = _run(request, staged, schema)
+    judged = judge(request, staged, schema)
     findings = [*staged.findings, *(Finding(**each) for each in judged["findings"])]
     result = {
         "digest": staged.digest,
@@ -45,9 +47,28 @@ def validate(request: dict[str, Any], report: Report) -> dict[str, Any]:
     }
     if out := request.get("out"):
         write_text(Path(out) / RESULT, json.dumps(result) + "\n")
+        keep_statistics(request, staged, Path(out))
     if request.get("refuse", True):
         refuse(findings)
     return result
+
+
+def keep_statistics(request: Mapping[str, Any], staged: Staged, out: Path) -> None:
+    """Write TFDV's statistics of the train split, which later spans are held against (see ``monitoring``)."""
+    if TRAIN in staged.splits:
+        (out / STATISTICS).write_bytes(statistics_of(request, TRAIN).SerializeToString())
+
+
+def statistics_of(request: Mapping[str, Any], split: str) -> Any:
+    """TFDV's statistics of a whole split, which StatisticsGen has just made."""
+    import tensorflow_data_validation as tfdv
+
+    from pipelines.tfx.inside.running import outputs_of
+    from pipelines.tfx.inside.span_validator import ALL, slice_of
+
+    (found,) = outputs_of(request, "StatisticsGen")["statistics"]
+    file = Path(found.uri, f"Split-{split}", "FeatureStats.pb")
+    return slice_of(tfdv.load_stats_binary(str(file)), ALL)
 
 
 def staged_of(request: Mapping[str, Any]) -> Staged:
@@ -75,7 +96,8 @@ def read_schema(path: Path) -> Any:
         ) from error
 
 
-def _run(request: Mapping[str, Any], staged: Staged, schema: Any) -> dict[str, Any]:
+def judge(request: Mapping[str, Any], staged: Staged, schema: Any) -> dict[str, Any]:
+    """Run the pipeline: findings, drift from span to span, summaries, and where the examples lie."""
     from pipelines.tfx.inside.anomalies import findings_of
     from pipelines.tfx.inside.nodes import validating_nodes
     from pipelines.tfx.inside.running import outputs_of, run_pipeline

@@ -95,7 +95,32 @@ def test_a_blessing_a_framework_with_every_failure_named(judged):
     assert failures["", "roc_auc", True] == "at most 0.01 worse than the model in service"
 
 
-def push_request(prepared, judged, blessings):
+SERVERS = {"tfserving": "tensorflow", "torchserve": "pytorch"}
+
+
+def infra_ids(prepared, refused=()):
+    """An InfraBlessing of each server, which says yes unless it is among ``refused``."""
+    servers = {
+        name: {
+            "label": name,
+            "where": "process",
+            "framework": framework,
+            "model": {"path": f"artifacts/flights/1/{framework}", "sha256": framework},
+            "blessed": name not in refused,
+            "rows": 2000,
+            "max_abs": 1e-7,
+        }
+        for name, framework in SERVERS.items()
+    }
+    request = {"state": prepared.request["state"], "servers": servers}
+    found = call("infra", request, timeout_seconds=TIMEOUT_SECONDS)["servers"]
+    for name, each in found.items():
+        (file,) = Path(each["blessing"]).iterdir()
+        assert file.name == ("INFRA_NOT_BLESSED" if name in refused else "INFRA_BLESSED")
+    return {name: each["blessing_id"] for name, each in found.items()}
+
+
+def push_request(prepared, blessings, infra):
     return {
         "state": prepared.request["state"],
         "case": "flights",
@@ -109,16 +134,18 @@ def push_request(prepared, judged, blessings):
             for name in ("tensorflow", "pytorch")
         },
         "blessings": blessings,
+        "infra_blessings": infra,
     }
 
 
 def test_none_means_no_and_no_means_no(prepared, judged):
     ids = {name: each["blessing_id"] for name, each in judged[1]["models"].items()}
+    infra = infra_ids(prepared)
     with pytest.raises(NotBlessed, match="pytorch was not blessed"):
-        call("push", push_request(prepared, judged, ids), timeout_seconds=TIMEOUT_SECONDS)
+        call("push", push_request(prepared, ids, infra), timeout_seconds=TIMEOUT_SECONDS)
     del ids["tensorflow"]
     with pytest.raises(NotBlessed, match="has no blessing of tensorflow"):
-        call("push", push_request(prepared, judged, ids), timeout_seconds=TIMEOUT_SECONDS)
+        call("push", push_request(prepared, ids, infra), timeout_seconds=TIMEOUT_SECONDS)
     request = {"state": prepared.request["state"], "case": "flights", "version": 1}
     with pytest.raises(ArtifactMissing, match="Version 1 of flights has no lineage"):
         call("lineage", request, timeout_seconds=TIMEOUT_SECONDS)
@@ -133,13 +160,18 @@ def test_lineage_leads_from_the_version_to_the_spans(prepared, tmp_path):
     result = call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)
     assert not result["compared_with_service"]
     ids = {name: each["blessing_id"] for name, each in result["models"].items()}
-    call("push", push_request(prepared, None, ids), timeout_seconds=TIMEOUT_SECONDS)
+    refused = infra_ids(prepared, refused=["torchserve"])
+    for infra, told in ((refused, "torchserve did not pass"), ({}, "no infra blessing of tf")):
+        with pytest.raises(NotBlessed, match=told):
+            call("push", push_request(prepared, ids, infra), timeout_seconds=TIMEOUT_SECONDS)
+    request = push_request(prepared, ids, infra_ids(prepared))
+    call("push", request, timeout_seconds=TIMEOUT_SECONDS)
     wanted = {"state": state, "case": "flights", "version": 1}
     tree = call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)
     assert tree["type"] == "TwinServeVersion"
     assert tree["made_by"]["type"] == "Push"
     inputs = [each["type"] for each in tree["made_by"]["inputs"]]
-    assert sorted(inputs) == ["Model", "Model", "ModelBlessing", "ModelBlessing"]
+    assert sorted(inputs) == ["InfraBlessing"] * 2 + ["Model"] * 2 + ["ModelBlessing"] * 2
     spans = {node["properties"]["span"] for node in nodes_of(tree) if node["type"].endswith("Span")}
     assert spans == {1, 2, 3, 4}
     assert {"Examples", "TransformGraph", "Schema", "TwinServePredictions"} <= {

@@ -15,11 +15,22 @@ from models.dataset import Dataset, Split
 from models.errors import DataAnomaly, NotBlessed
 from models.framework import FRAMEWORKS
 from models.verbs import REFERENCE
-from pipelines.facts import DataFacts, EvaluationFacts, Outcome, TrainingFacts
+from pipelines.facts import (
+    Blessings,
+    DataFacts,
+    EvaluationFacts,
+    Findings,
+    InfraFacts,
+    Outcome,
+    TrainingFacts,
+    ValidationFacts,
+)
 from pipelines.settings import Settings
 from pipelines.tfx.stages import (
+    DEPLOYED,
     evaluate_slices,
     read_lineage,
+    record_infra,
     record_push,
     tfx_findings,
     validate_data,
@@ -90,8 +101,8 @@ def answer(space: Workspace, data: DataFacts, good: bool) -> list[TrainingFacts]
 
 def manifest_of(space: Workspace, version: int) -> Manifest:
     artifacts = tuple(
-        Artifact(name, "SavedModel", f"{name}/model", 1, str(number) * 64)
-        for number, name in enumerate(FRAMEWORKS)
+        Artifact(name, form, f"{name}/model", 1, str(number) * 64)
+        for number, (name, form) in enumerate(DEPLOYED.items())
     )
     return Manifest(
         case=space.case.name,
@@ -107,6 +118,24 @@ def manifest_of(space: Workspace, version: int) -> Manifest:
         training={},
         artifacts=artifacts,
     )
+
+
+def blessings_of(
+    space: Workspace, validated: ValidationFacts, evaluated: EvaluationFacts
+) -> Blessings:
+    """With both servers' infra blessings, as if they had been started."""
+    servers = {"tfserving": "tensorflow", "torchserve": "pytorch"}
+    found = {"where": "process", "blessed": True, "rows": 1000, "max_abs": 0.0}
+    models = {
+        name: {"path": str(space.version_folder(1) / f"{name}/model"), "sha256": "0" * 64}
+        for name in FRAMEWORKS
+    }
+    facts = {
+        server: {**found, "label": server, "framework": name, "model": models[name]}
+        for server, name in servers.items()
+    }
+    infra = InfraFacts(blessings=record_infra(space, facts), findings=Findings())
+    return Blessings(validated=validated, evaluated=evaluated, infra=infra)
 
 
 def test_from_rows_to_a_lineage(space: Workspace) -> None:
@@ -126,13 +155,22 @@ def test_from_rows_to_a_lineage(space: Workspace) -> None:
     assert {each.feature for each in statistics.drift} >= {"temp", "carrier"}
     assert "month" not in {each.feature for each in statistics.drift}
     trainings = answer(space, data, good=True)
-    evaluated = evaluate_slices(space, data, *trainings)
+    evaluated = evaluate_slices(space, data, None, *trainings)
     assert set(evaluated.blessings) == set(FRAMEWORKS)
-    assert [check.outcome for check in evaluated.findings.checks] == [Outcome.PASS] * 2
-    assert len(tfx_findings(space, validated, evaluated).checks) == 4
-    record_push(space, manifest_of(space, 1), validated, evaluated)
+    assert [check.outcome for check in evaluated.findings.checks] == [Outcome.PASS] * 3
+    assert len(tfx_findings(space, validated, evaluated).checks) == 5
+    assert evaluated.compared_with is None
+    assert "a first version" in evaluated.findings.checks[-1].figure
+    record_push(space, manifest_of(space, 1), blessings_of(space, validated, evaluated))
     tree = str(read_lineage(space, 1))
-    for word in ("ModelBlessing", "PredictionsEvaluator", "TransformGraph", "CsvExampleGen"):
+    for word in (
+        "ModelBlessing",
+        "InfraBlessing",
+        "InfraValidation",
+        "PredictionsEvaluator",
+        "TransformGraph",
+        "CsvExampleGen",
+    ):
         assert word in tree
     assert tree.count("TwinServeSpan") == 4
 
@@ -143,8 +181,8 @@ def test_a_model_that_fails_is_not_blessed_and_nothing_is_pushed(space: Workspac
     # A verdict is kept by what the models were made from, and these are made up: forget the other test's.
     shutil.rmtree(space.evaluation_folder(data.digest, data.basis), ignore_errors=True)
     trainings = answer(space, data, good=False)
-    evaluated = evaluate_slices(space, data, *trainings)
-    keras, pytorch = evaluated.findings.checks
+    evaluated = evaluate_slices(space, data, None, *trainings)
+    keras, pytorch, _ = evaluated.findings.checks
     assert (keras.outcome, pytorch.outcome) == (Outcome.PASS, Outcome.FAIL)
     assert "all rows: roc_auc" in pytorch.detail
     assert set(evaluated.blessings) == {"tensorflow"}
@@ -161,10 +199,10 @@ def test_a_model_that_fails_is_not_blessed_and_nothing_is_pushed(space: Workspac
         assert high is not None
         assert low < (whole.metrics["roc_auc"].value or 0) < high
     with pytest.raises(NotBlessed, match="pytorch"):
-        record_push(space, manifest_of(space, 2), validated, evaluated)
+        record_push(space, manifest_of(space, 2), blessings_of(space, validated, evaluated))
     with pytest.raises(NotBlessed):
         nobody = EvaluationFacts(blessings={}, findings=evaluated.findings)
-        record_push(space, manifest_of(space, 3), validated, nobody)
+        record_push(space, manifest_of(space, 3), blessings_of(space, validated, nobody))
 
 
 def test_rows_that_the_schema_does_not_know_end_the_run(space: Workspace) -> None:

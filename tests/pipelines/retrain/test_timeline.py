@@ -1,0 +1,125 @@
+"""The timeline as it is shown: nothing unescaped, nothing fetched, every span with what was done."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+from rich.console import Console
+
+from models.framework import FRAMEWORKS
+from pipelines.retrain.facts import PerformanceFacts, PredictionDrift, SpanFacts, Timeline
+from pipelines.retrain.page import DATA, PAGE, render_page, write_timeline
+from pipelines.retrain.policy import Policy
+from pipelines.retrain.terminal import print_timeline
+from pipelines.tfx.facts import DriftFacts
+
+
+def measured(line: str, version: int, auc: float) -> list[PerformanceFacts]:
+    return [
+        PerformanceFacts(line=line, version=version, framework=name, roc_auc=auc, log_loss=0.5)
+        for name in FRAMEWORKS
+    ]
+
+
+def span(number: int, **changes: object) -> SpanFacts:
+    drift = [
+        DriftFacts(
+            feature=name,
+            span=number,
+            against="the training rows",
+            measure="jensen_shannon_divergence",
+            score=score,
+            threshold=0.5,
+            exceeded=score > 0.5,
+        )
+        for name, score in {"temp": 0.1 * number, "<b>dewp</b>": 0.2}.items()
+    ]
+    facts = {
+        "digest": "",
+        "span": number,
+        "rows": 1000,
+        "positives": 0.25,
+        "drift": drift,
+        "prediction_drift": [PredictionDrift(framework=name, score=0.01) for name in FRAMEWORKS],
+        "performance": [*measured("frozen", 1, 0.65), *measured("in service", 1, 0.65)],
+        "reasons": [],
+        "why_not": "drift: temp 0.20 × its threshold (limit 1)",
+        "in_service": 1,
+        "frozen": 1,
+        "seconds": 1.0,
+    }
+    return SpanFacts.model_validate(facts | changes)
+
+
+def timeline() -> Timeline:
+    first = span(
+        4,
+        drift=[],
+        prediction_drift=[],
+        performance=measured("candidate", 1, 0.66),
+        reasons=["nothing is in service yet"],
+        why_not="",
+        candidate=1,
+        pushed=True,
+    )
+    fired = {"reasons": ["temp has drifted, 1.20 × its threshold (limit 1)"], "why_not": ""}
+    refused = span(6, **fired, candidate=2, compared_with=1, refused=["carrier=UA: roc_auc 0.480"])
+    pushed = span(7, **fired, candidate=3, compared_with=1, pushed=True, in_service=3)
+    return Timeline(
+        case="flights",
+        title="Flights <script>alert(1)</script>",
+        span="month",
+        created=datetime(2026, 1, 2, tzinfo=UTC),
+        sample=None,
+        first=[1, 2, 3],
+        policy=Policy(),
+        spans=[first, span(5), refused, pushed],
+    )
+
+
+class Page(HTMLParser):
+    """Tags and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_draws_every_line_and_loads_nothing() -> None:
+    html = render_page(timeline())
+    page = Page(html)
+    assert page.tags.count("svg") == 4
+    assert "script" not in page.tags and "b>dewp" not in html.replace("&lt;b&gt;dewp", "")
+    assert all(link.startswith("data:") for link in page.links)
+    for words in (
+        "Retrained 2 times in 4 months",
+        "2 versions pushed, 1 refused",
+        "Version 3 is in",
+    ):
+        assert words in html
+    assert "carrier=UA: roc_auc 0.480" in html
+
+
+def test_the_page_and_its_facts_are_written_and_read_again(tmp_path: Path) -> None:
+    page = write_timeline(timeline(), tmp_path)
+    assert page == tmp_path / PAGE
+    assert Timeline.model_validate_json((tmp_path / DATA).read_text()) == timeline()
+    assert {path.name for path in tmp_path.iterdir()} == {PAGE, DATA}
+
+
+def test_the_terminal_has_a_line_a_span() -> None:
+    console = Console(file=io.StringIO(), width=250)
+    print_timeline(console, timeline())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("version 1 pushed", "not retrained", "version 2 refused", "version 3 pushed"):
+        assert words in text
+    assert "0.6600 · 0.6600" in text
