@@ -1,7 +1,7 @@
 """Batches, as clients of a real server see them.
 
-Most servers here wait a minute for a batch to fill, so that an answer that comes is the answer of a
-batch that was full.
+Most models here wait a minute for a batch to fill, so that an answer that comes is the answer of a
+batch that was full. One server has them all, each with parameters of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ import pytest
 
 from serving.process import ProcessServer
 from serving.server import ServerSpec
-from serving.tfserving.messages import PredictionServiceStub, PredictRequest
+from serving.tfserving.messages import (
+    ModelServiceStub,
+    PredictionServiceStub,
+    PredictRequest,
+    ReloadConfigRequest,
+)
 from serving.tfserving.repository import publish
 from serving.tfserving.tensor_proto import from_proto, to_proto
 
@@ -33,8 +38,11 @@ MODEL = "mirror"
 SECONDS = 30.0
 WAIT_LONG = "batch_timeout_micros { value: 60000000 }"
 
+OWN_FILE = "batching_params.pbtxt"
+
 Rows = list[list[float]]
-Start = Callable[..., Any]
+Start = Callable[[str], Any]
+Serve = Callable[[str | None], Any]
 
 
 class Client:
@@ -68,22 +76,63 @@ class Client:
         return {name: np.array(rows) for name, rows in answer.json()["outputs"].items()}
 
 
+class Models:
+    """A server that is given one model after the other."""
+
+    def __init__(self, server: ProcessServer, model: Path, folder: Path) -> None:
+        self._server, self._model, self._folder = server, model, folder
+        self._config = ReloadConfigRequest()
+
+    def serve(self, parameters: str | None) -> Client:
+        """A client of one more model, with these parameters in its version's folder."""
+        models = self._config.config.model_config_list.config
+        name = f"mirror_{len(models)}"
+        publish(self._model, self._folder / name, 1)
+        if parameters is not None:
+            (self._folder / name / "1" / OWN_FILE).write_text(parameters)
+        models.add(name=name, base_path=str(self._folder / name), model_platform="tensorflow")
+        client = Client(self._server, name)
+        ModelServiceStub(client.channel).HandleReloadConfigRequest(self._config, timeout=SECONDS)
+        return client
+
+
+@pytest.fixture(scope="module")
+def serve(
+    mirror: Path, tmp_path_factory: pytest.TempPathFactory, embedded_spec: Callable[..., ServerSpec]
+) -> Iterator[Serve]:
+    """A client of a model with these parameters; None leaves the version without any."""
+    folder = tmp_path_factory.mktemp("batching")
+    publish(mirror / "saved_model", folder / "first", 1)
+    common = folder / "parameters"
+    common.write_text("max_batch_size { value: 1 }")
+    spec = embedded_spec(MODEL, folder / "first", folder / "work")
+    extra = (
+        "--enable_batching",
+        f"--batching_parameters_file={common}",
+        "--enable_per_model_batching_parameters",
+    )
+    server = ProcessServer(replace(spec, command=(*spec.command, *extra)))
+    server.start()
+    try:
+        server.wait_ready(60)
+        yield Models(server, mirror / "saved_model", folder).serve
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def start(
     mirror: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
 ) -> Iterator[Start]:
-    """A client of a server with these parameters; ``version`` prepares the version's folder."""
+    """A client of a server of its own, with these parameters for all models."""
     running: list[ProcessServer] = []
 
-    def begin(
-        parameters: str, *flags: str, version: Callable[[Path], None] = lambda _: None
-    ) -> Client:
-        folder = tmp_path / str(len(running))
-        file = tmp_path / f"parameters-{len(running)}"
+    def begin(parameters: str) -> Client:
+        file = tmp_path / "parameters"
         file.write_text(parameters)
-        version(publish(mirror / "saved_model", folder, 1) or folder / "1")
-        spec = embedded_spec(MODEL, folder, tmp_path / f"work-{len(running)}")
-        extra = ("--enable_batching", f"--batching_parameters_file={file}", *flags)
+        publish(mirror / "saved_model", tmp_path / "repository", 1)
+        spec = embedded_spec(MODEL, tmp_path / "repository", tmp_path / "work")
+        extra = ("--enable_batching", f"--batching_parameters_file={file}")
         server = ProcessServer(replace(spec, command=(*spec.command, *extra)))
         running.append(server)
         server.start()
@@ -122,8 +171,8 @@ def test_rest_and_grpc_share_a_batch(start: Start) -> None:
         assert set(second.result()["total"]) == {20}
 
 
-def test_signatures_and_choices_of_outputs_do_not_mix(start: Start) -> None:
-    client = start("max_batch_size { value: 2 } batch_timeout_micros { value: 100000 }")
+def test_signatures_and_choices_of_outputs_do_not_mix(serve: Serve) -> None:
+    client = serve("max_batch_size { value: 2 } batch_timeout_micros { value: 100000 }")
     with asking(
         lambda: client.over_grpc(x=ones(1)),
         lambda: client.over_grpc(signature="pair", a=[1], b=[2]),
@@ -134,19 +183,19 @@ def test_signatures_and_choices_of_outputs_do_not_mix(start: Start) -> None:
         assert {name: list(rows) for name, rows in chosen.result().items()} == {"rows": [1]}
 
 
-def test_a_batch_with_room_runs_after_its_timeout(start: Start) -> None:
-    client = start("max_batch_size { value: 100 } batch_timeout_micros { value: 50000 }")
+def test_a_batch_with_room_runs_after_its_timeout(serve: Serve) -> None:
+    client = serve("max_batch_size { value: 100 } batch_timeout_micros { value: 50000 }")
     assert client.over_grpc(x=ones(3))["rows"].tolist() == [3, 3, 3]
 
 
-def test_without_a_timeout_nobody_waits(start: Start) -> None:
-    client = start("# nothing set")
+def test_without_a_timeout_nobody_waits(serve: Serve) -> None:
+    client = serve("# nothing set")
     for rows in (1, 2, 3):
         assert len(client.over_grpc(x=ones(rows))["rows"]) == rows
 
 
-def test_a_batch_is_filled_up_with_a_first_row(start: Start) -> None:
-    client = start(
+def test_a_batch_is_filled_up_with_a_first_row(serve: Serve) -> None:
+    client = serve(
         "max_batch_size { value: 8 } allowed_batch_sizes: 4 allowed_batch_sizes: 8 "
         "batch_timeout_micros { value: 1000 }"
     )
@@ -156,8 +205,8 @@ def test_a_batch_is_filled_up_with_a_first_row(start: Start) -> None:
     assert answer["total"].tolist() == [16, 16]  # 5 + 1, and 5 twice more
 
 
-def test_requests_that_fit_in_no_batch(start: Start) -> None:
-    client = start("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
+def test_requests_that_fit_in_no_batch(serve: Serve) -> None:
+    client = serve("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     assert refused(lambda: client.over_grpc(x=ones(5))) == (
         invalid,
@@ -174,8 +223,8 @@ def test_requests_that_fit_in_no_batch(start: Start) -> None:
     assert len(client.over_grpc(x=ones(4))["rows"]) == 4
 
 
-def test_outputs_without_the_batch_s_rows(start: Start) -> None:
-    client = start("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
+def test_outputs_without_the_batch_s_rows(serve: Serve) -> None:
+    client = serve("max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }")
     failed = grpc.StatusCode.FAILED_PRECONDITION
     assert refused(lambda: client.over_grpc(signature="odd", x=ones(2), wanted=("sum",))) == (
         failed,
@@ -190,23 +239,23 @@ def test_outputs_without_the_batch_s_rows(start: Start) -> None:
     assert answer["double"].tolist() == [[2, 2], [2, 2]]
 
 
-def test_other_shapes_are_refused_or_filled_up(start: Start) -> None:
+def test_other_shapes_are_refused_or_filled_up(serve: Serve) -> None:
     parameters = f"max_batch_size {{ value: 2 }} {WAIT_LONG}"
-    client = start(parameters)
+    client = serve(parameters)
     questions = (lambda: client.over_grpc(x=[[1, 2, 3]]), lambda: client.over_grpc(x=[[4, 5]]))
     with asking(*questions) as both:
         for question in both:
             code, words = refused(question.result)
             assert code is grpc.StatusCode.FAILED_PRECONDITION
             assert words.startswith("Tensors with name 'x' from different tasks have different")
-    client = start(f"{parameters} pad_variable_length_inputs: true")
+    client = serve(f"{parameters} pad_variable_length_inputs: true")
     with asking(*questions) as (wide, narrow):
         assert wide.result()["double"].tolist() == [[2, 4, 6]]
         assert narrow.result()["double"].tolist() == [[8, 10, 8]]
 
 
-def test_an_error_reaches_its_batch_and_no_other(start: Start) -> None:
-    client = start(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
+def test_an_error_reaches_its_batch_and_no_other(serve: Serve) -> None:
+    client = serve(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
     with asking(
         lambda: client.over_grpc(x=[[1, 1]]), lambda: client.over_grpc(x=[[-1, -1]])
     ) as both:
@@ -217,8 +266,8 @@ def test_an_error_reaches_its_batch_and_no_other(start: Start) -> None:
     assert client.over_grpc(x=ones(2))["rows"].tolist() == [2, 2]
 
 
-def test_a_full_queue_refuses_at_once(start: Start) -> None:
-    client = start(f"max_batch_size {{ value: 2 }} max_enqueued_batches {{ value: 1 }} {WAIT_LONG}")
+def test_a_full_queue_refuses_at_once(serve: Serve) -> None:
+    client = serve(f"max_batch_size {{ value: 2 }} max_enqueued_batches {{ value: 1 }} {WAIT_LONG}")
     with asking(lambda: client.over_grpc(x=ones(1))) as (waiting,):
         assert wait_until_full(client) == (
             grpc.StatusCode.UNAVAILABLE,
@@ -240,8 +289,8 @@ def wait_until_full(client: Client) -> tuple[grpc.StatusCode, str]:
     raise AssertionError("the queue is never full")
 
 
-def test_large_requests_are_split(start: Start) -> None:
-    client = start(
+def test_large_requests_are_split(serve: Serve) -> None:
+    client = serve(
         "max_batch_size { value: 10 } enable_large_batch_splitting { value: true } "
         f"max_execution_batch_size {{ value: 4 }} {WAIT_LONG}"
     )
@@ -256,25 +305,19 @@ def test_large_requests_are_split(start: Start) -> None:
     assert words == "Task size 11 is larger than maximum input batch size 10"
 
 
-def test_who_gives_up_leaves_nothing_behind(start: Start) -> None:
-    client = start(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
+def test_who_gives_up_leaves_nothing_behind(serve: Serve) -> None:
+    client = serve(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
     code, _ = refused(lambda: client.over_grpc(seconds=0.5, x=ones(1)))
     assert code is grpc.StatusCode.DEADLINE_EXCEEDED
     answer = client.over_grpc(x=ones(2))  # needs a new batch, so the first one is done with
     assert answer["total"].tolist() == [4, 4]
 
 
-def test_parameters_of_the_version_s_own(start: Start) -> None:
+def test_parameters_of_the_version_s_own(serve: Serve) -> None:
+    """The server's own, for batches of one row, hold for neither."""
     own = "max_batch_size { value: 3 } allowed_batch_sizes: 3 batch_timeout_micros { value: 100 }"
-    flag = "--enable_per_model_batching_parameters"
-    with_file = start(
-        "max_batch_size { value: 1 }",
-        flag,
-        version=lambda folder: (folder / "batching_params.pbtxt").write_text(own),
-    )
-    assert with_file.over_grpc(x=ones(1))["rows"] == [3]
-    without = start("max_batch_size { value: 1 }", flag)
-    assert without.over_grpc(x=ones(5))["rows"].tolist() == [5] * 5  # not batched at all
+    assert serve(own).over_grpc(x=ones(1))["rows"] == [3]
+    assert serve(None).over_grpc(x=ones(5))["rows"].tolist() == [5] * 5  # not batched at all
 
 
 def test_sigterm_lets_a_batch_finish(start: Start) -> None:
