@@ -7,6 +7,7 @@ ROW     ?= 0
 SAMPLE  ?=
 PORT    ?= 4200
 PYTHON  ?= python3
+JOBS    ?= 2
 ARGS    ?=
 
 export TWINSERVE_ARTIFACTS ?= $(ARTIFACTS)
@@ -50,6 +51,7 @@ help: ## List the targets
 	@echo "  ROW=0            the row of the test split that query sends"
 	@echo "  SECONDS=600      how long make measure takes for a scenario of an endpoint (QUICK=1: about 40 s in all)"
 	@echo "  PORT=4200        the port of make prefect"
+	@echo "  JOBS=2           processes that run the tests; each starts servers, so give 2 GB to each"
 	@echo "  PYTHON=python3   the Python that .venv is made with: 3.11, 3.12 or 3.13"
 	@echo "  VERBOSE=1        stack traces, and Prefect's own lines"
 
@@ -145,7 +147,7 @@ images: $(READY) ## Pull or build the containers' images (NETWORK=host: builds o
 	@$(STAGE) $(VERBOSE_FLAG) images $(if $(NETWORK),--network $(NETWORK)) $(if $(CA_CERTIFICATES),--ca-certificates $(CA_CERTIFICATES))
 
 test: $(READY) ## Run all tests that need no Docker engine, with real servers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile) $(ARGS)
 
 # A machine's own authorities, where Debian keeps them; builds need them only behind an https mirror.
 OWN_CERTIFICATES := $(if $(wildcard /usr/local/share/ca-certificates/*.crt),--ca-certificates /usr/local/share/ca-certificates)

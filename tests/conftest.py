@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from models.artifact import Manifest
 from models.framework import FRAMEWORKS
@@ -26,6 +28,21 @@ os.environ.setdefault("TWINSERVE_LAUNCHER", "process")
 
 EPOCHS = 4
 """Enough to tell a trained network from any other; the case's own number is for its accuracy."""
+
+
+SHARED = "TESTS_SHARED_FOLDER"
+"""What costs much is made once a run, also where several processes run the tests: ``make test JOBS=2``."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the process that starts the others
+        # A short path: Unix sockets live below it, and their paths end at 107 bytes.
+        os.environ[SHARED] = str(Path(tempfile.mkdtemp(prefix="tw-")).resolve())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[SHARED], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -72,13 +89,20 @@ def state() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Trained:
+def shared_folder() -> Path:
+    """A folder of this run of the tests; what is made there is made under a lock beside it."""
+    return Path(os.environ[SHARED])
+
+
+@pytest.fixture(scope="session")
+def trained(shared_folder: Path, state: Path) -> Trained:
     from pipelines.alone import export_alone, train_alone
 
-    settings = Settings(artifacts=tmp_path_factory.mktemp("artifacts").resolve(), state=state)
+    settings = Settings(artifacts=shared_folder / "trained", state=state)
     space = Workspace.open("digits", settings, {"epochs": EPOCHS})
-    data, facts = train_alone(space)
-    return Trained(space, data, facts, export_alone(space))
+    with FileLock(shared_folder / "trained.lock"):  # the second one finds it complete
+        data, facts = train_alone(space)
+        return Trained(space, data, facts, export_alone(space))
 
 
 @pytest.fixture(scope="session")

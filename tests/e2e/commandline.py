@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from pipelines.facts import RunReport
 from pipelines.settings import PROJECT
@@ -107,6 +108,11 @@ class Place:
 
     home: Path
     environment: dict[str, str]
+
+    @property
+    def lock(self) -> FileLock:
+        """Held while something is made here; the tests of another process may want a copy."""
+        return FileLock(self.home / "lock")
 
     @property
     def artifacts(self) -> Path:
@@ -207,7 +213,8 @@ class Place:
 def copy_of(place: Place, home: Path) -> Place:
     """The same artifacts in a place of their own, with a state of its own."""
     copied = Place(home, dict(place.environment))
-    shutil.copytree(place.artifacts, copied.artifacts, symlinks=True)
+    with place.lock:
+        shutil.copytree(place.artifacts, copied.artifacts, symlinks=True)
     return copied
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -17,22 +17,28 @@ PREFECT = [sys.executable, "-m", "prefect"]
 
 
 @pytest.fixture(scope="module")
-def server(finished: Any) -> Iterator[tuple[Any, str]]:
+def place(finished: Any, lasting_place: Callable[..., Any]) -> Any:
+    """A copy of what is finished: its Prefect has runs of its own."""
+    return lasting_place(finished)
+
+
+@pytest.fixture(scope="module")
+def server(place: Any) -> Iterator[tuple[Any, str]]:
     """Prefect's server on a place that is finished, and the URL of its API."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
-    started = finished.start("prefect", "--port", str(port))
+    started = place.start("prefect", "--port", str(port))
     started.wait_until(lambda: answers(url), "an answer of Prefect's server")
     try:
         yield started, url
     finally:
-        finished.end_all()
+        place.end_all()
 
 
 @pytest.fixture(scope="module")
-def deployments(finished: Any, server: tuple[Any, str]) -> Any:
+def deployments(place: Any, server: tuple[Any, str]) -> Any:
     """The flow of every case, offered."""
-    started = finished.start("deployments")
+    started = place.start("deployments")
     _, url = server
     started.wait_until(lambda: "digits" in names(url, "deployments"), "a deployment")
     return started
@@ -55,17 +61,17 @@ def names(url: str, kind: str) -> list[str]:
     return [row["name"] for row in found(url, kind)]
 
 
-def in_another_shell(finished: Any, *arguments: str) -> Any:
+def in_another_shell(place: Any, *arguments: str) -> Any:
     """Like a shell in the clone, whose prefect.toml says where Prefect's home is."""
-    home = {"PREFECT_HOME": str(finished.state / "prefect")}
-    return finished.start_command([*PREFECT, *arguments], **home).end()
+    home = {"PREFECT_HOME": str(place.state / "prefect")}
+    return place.start_command([*PREFECT, *arguments], **home).end()
 
 
 @pytest.mark.usefixtures("deployments")
-def test_a_deployment_runs_from_another_shell(finished: Any, server: tuple[Any, str]) -> None:
+def test_a_deployment_runs_from_another_shell(place: Any, server: tuple[Any, str]) -> None:
     _, url = server
     known = {run["id"] for run in found(url, "flow_runs")}
-    done = in_another_shell(finished, "deployment", "run", "side-by-side/digits", "--watch")
+    done = in_another_shell(place, "deployment", "run", "side-by-side/digits", "--watch")
     done.succeeded()
     (run,) = [
         run for run in found(url, "flow_runs") if run["id"] not in known and run["deployment_id"]
@@ -87,11 +93,11 @@ def test_a_deployment_runs_from_another_shell(finished: Any, server: tuple[Any, 
     ['hyperparameters={"epochs": 0}', 'hyperparameters={"speed": 9}', "fresh=perhaps"],
 )
 def test_a_bad_parameter_is_refused_before_anything_runs(
-    finished: Any, server: tuple[Any, str], parameter: str
+    place: Any, server: tuple[Any, str], parameter: str
 ) -> None:
     _, url = server
     before = len(found(url, "flow_runs"))
-    done = in_another_shell(finished, "deployment", "run", "side-by-side/digits", "-p", parameter)
+    done = in_another_shell(place, "deployment", "run", "side-by-side/digits", "-p", parameter)
     assert done.code != 0, done.text
     done.said(parameter.partition("=")[0])
     assert len(found(url, "flow_runs")) == before
@@ -111,7 +117,7 @@ def test_the_form_knows_the_parameters(server: tuple[Any, str]) -> None:
     }
 
 
-def test_both_end_in_order(finished: Any, server: tuple[Any, str], deployments: Any) -> None:
+def test_both_end_in_order(place: Any, server: tuple[Any, str], deployments: Any) -> None:
     import signal
 
     started, _ = server
@@ -119,8 +125,8 @@ def test_both_end_in_order(finished: Any, server: tuple[Any, str], deployments: 
         done = command.stop(signal.SIGINT)
         assert done.code in (0, 130), done.text
         assert "Traceback" not in done.text, done.text
-    finished.wait_for_quiet()
-    assert not (finished.state / "prefect" / "profiles.toml").exists()
+    place.wait_for_quiet()
+    assert not (place.state / "prefect" / "profiles.toml").exists()
 
 
 def test_deployments_need_a_server(empty: Any) -> None:

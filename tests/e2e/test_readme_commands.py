@@ -79,9 +79,10 @@ def clone(finished: Any, lasting_place: Callable[..., Any]) -> tuple[Any, Path]:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, folder / name)
     (folder / ".venv").symlink_to(VIRTUAL_ENVIRONMENT)
-    shutil.copytree(finished.artifacts, folder / "artifacts")
     storage = finished.state / "prefect" / "storage"
-    shutil.copytree(storage, folder / ".twinserve" / "prefect" / "storage")
+    with finished.lock:
+        shutil.copytree(finished.artifacts, folder / "artifacts")
+        shutil.copytree(storage, folder / ".twinserve" / "prefect" / "storage")
     return place, folder
 
 

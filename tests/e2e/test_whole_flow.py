@@ -75,7 +75,8 @@ def test_a_finished_run_leaves_no_process(finished: Any) -> None:
 def test_a_second_run_makes_nothing_again_and_checks_the_servers_again(finished: Any) -> None:
     kept = ("digits/data", "digits/initial", "digits/training", "digits/exports", "digits/1/[mpt]*")
     before, first = finished.made(*kept), finished.report()
-    done = finished.run("demo").succeeded()
+    with finished.lock:
+        done = finished.run("demo").succeeded()
     assert finished.made(*kept) == before
     assert done.text.count("answers correctly after") == 2
     report = finished.report()
