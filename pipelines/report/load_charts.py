@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pipelines.facts import (
     CurvePoint,
+    KneeFacts,
     LoadedFacts,
     LoadFacts,
     Protocol,
@@ -247,11 +248,8 @@ def _load_row(facts: ScenarioFacts, rank: float) -> tuple[str, ...]:
 
 
 def _knees(report: RunReport, load: LoadFacts, protocol: Protocol) -> list[Rule]:
-    """No knee for an endpoint whose sweep is void."""
-    void = {f.server for f in load.sweep if f.protocol == protocol and not is_drawn(f)}
-    found = [
-        k for k in load.knees if k.protocol == protocol and k.per_second and k.server not in void
-    ]
+    """Only a knee that the sweep went beyond is one, and none of an endpoint whose sweep is void."""
+    found = [knee for knee in load.knees if knee.protocol == protocol and _is_inside(load, knee)]
     return [
         Rule(
             knee.per_second or 0.0,
@@ -264,12 +262,16 @@ def _knees(report: RunReport, load: LoadFacts, protocol: Protocol) -> list[Rule]
     ]
 
 
+def _is_inside(load: LoadFacts, knee: KneeFacts) -> bool:
+    mine = [f for f in load.sweep if (f.server, f.protocol) == (knee.server, knee.protocol)]
+    most = max((facts.target_per_second or 0.0 for facts in mine), default=0.0)
+    return bool(knee.per_second) and (knee.per_second or 0) < most and all(map(is_drawn, mine))
+
+
 def _knee_words(load: LoadFacts, protocol: Protocol) -> str:
-    """Where no knee was found, and how the others were."""
+    """How each knee was found, or why there is none."""
     mine = [knee for knee in load.knees if knee.protocol == protocol]
-    none = [knee.server for knee in mine if knee.per_second is None]
-    words = [f"No knee found for {' and '.join(none)}."] if none else []
-    return " ".join(words)
+    return " ".join(f"{knee.server}: {knee.why}." for knee in mine)
 
 
 def _bound(rows: Sequence[ScenarioFacts]) -> list[Rule]:
