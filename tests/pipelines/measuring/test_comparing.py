@@ -1,0 +1,174 @@
+"""A second measurement held against a first: regressions beyond noise, and refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.errors import NotComparable
+from pipelines.facts import (
+    ConditionsFacts,
+    LoadFacts,
+    PercentileFacts,
+    RunReport,
+    ScenarioFacts,
+    ServerFacts,
+    ThroughputFacts,
+    WindowFacts,
+)
+from pipelines.measuring.comparing import Change, Compared, compare_reports, regressions
+from tests.pipelines.report.sample import sample_report
+
+
+def scenario(*p50s: float, **more: Any) -> ScenarioFacts:
+    middle = sorted(p50s)[len(p50s) // 2]
+    windows = [
+        WindowFacts(
+            number=number,
+            started=0,
+            requests=1000,
+            wrong=0,
+            seconds=1,
+            requests_per_second=1000,
+            p50_ms=p50,
+            p99_ms=None,
+            validity="VALID",
+        )
+        for number, p50 in enumerate(p50s, 1)
+    ]
+    fields: dict[str, Any] = {
+        "server": "TF Serving 2.21",
+        "protocol": "REST",
+        "requests": 3000,
+        "wrong": 0,
+        "scenario": "SingleStream",
+        "requests_per_second": 1000,
+        "windows": windows,
+        "percentiles": [
+            PercentileFacts(rank=50, ms=middle, at_most_ms=middle * 1.02),
+            PercentileFacts(rank=99, ms=middle * 3, at_most_ms=middle * 3.3),
+        ],
+    }
+    return ScenarioFacts(**{**fields, **more})
+
+
+def throughput(*rates: float) -> ThroughputFacts:
+    one = scenario(1.0)
+    windows = [one.windows[0].model_copy(update={"requests_per_second": rate}) for rate in rates]
+    return ThroughputFacts(
+        server="TF Serving 2.21",
+        protocol="REST",
+        requests=1000,
+        wrong=0,
+        clients=4,
+        seconds=3,
+        requests_per_second=sorted(rates)[len(rates) // 2],
+        windows=windows,
+    )
+
+
+@pytest.fixture
+def report() -> Any:
+    """A report with these figures under load."""
+    sample = sample_report()
+
+    def build(*rows: Any, request_bytes: int = 300, hardware: str = "", **more: Any) -> RunReport:
+        load = LoadFacts(
+            **{
+                "quick": False,
+                "engine": "MLPerf LoadGen 6.0.17",
+                "seconds_per_scenario": 600,
+                "windows": 3,
+                "seed": 1,
+                **more,
+            },
+            scenarios=[row for row in rows if isinstance(row, ScenarioFacts)],
+            throughput=[row for row in rows if isinstance(row, ThroughputFacts)],
+            conditions=[
+                ConditionsFacts(
+                    server="TF Serving 2.21",
+                    protocol="REST",
+                    request_bytes=request_bytes,
+                    answer_bytes=10,
+                    workers=1,
+                    threads=1,
+                )
+            ],
+        )
+        server = ServerFacts(
+            name="tfserving",
+            label="TF Serving 2.21",
+            framework="tensorflow",
+            where="process",
+            ready_seconds=1,
+            idle_bytes=1,
+            loaded_bytes=1,
+        )
+        machine = {**sample.environment.hardware, **({"processor": hardware} if hardware else {})}
+        environment = sample.environment.model_copy(update={"hardware": machine})
+        return sample.model_copy(
+            update={"load": load, "servers": [server], "environment": environment}
+        )
+
+    return build
+
+
+def changes(rows: list[Compared]) -> dict[str, Change]:
+    return {row.quantity: row.change for row in rows}
+
+
+def test_the_same_figures_are_the_same(report: Any) -> None:
+    rows = compare_reports(report(scenario(1, 1.1, 0.9)), report(scenario(1, 1.1, 0.9)))
+    assert changes(rows) == {"p50 ms": Change.SAME, "p99 ms": Change.SAME}
+    assert regressions(rows) == []
+
+
+def test_twice_as_slow_is_a_regression_and_half_is_not(report: Any) -> None:
+    slow, fast = report(scenario(2, 2.1, 1.9)), report(scenario(1, 1.1, 0.9))
+    assert set(changes(compare_reports(fast, slow)).values()) == {Change.WORSE}
+    assert set(changes(compare_reports(slow, fast)).values()) == {Change.BETTER}
+
+
+def test_windows_that_overlap_are_noise(report: Any) -> None:
+    rows = compare_reports(report(scenario(1, 1.6, 0.9)), report(scenario(1.5, 2, 1.7)))
+    assert changes(rows)["p50 ms"] is Change.SAME
+
+
+def test_a_small_difference_is_no_regression_even_without_noise(report: Any) -> None:
+    rows = compare_reports(report(scenario(1, 1, 1)), report(scenario(1.08, 1.08, 1.08)))
+    assert changes(rows)["p50 ms"] is Change.SAME
+
+
+def test_less_throughput_is_a_regression(report: Any) -> None:
+    rows = compare_reports(report(throughput(100, 99, 101)), report(throughput(50, 49, 51)))
+    assert changes(rows) == {"requests/s": Change.WORSE}
+
+
+def test_answers_that_became_wrong_are_a_regression_without_figures(report: Any) -> None:
+    void = scenario(1, 1, 1, validity="VOID", wrong=1, reasons=["1 wrong answers"])
+    (row,) = compare_reports(report(scenario(1, 1, 1)), report(void))
+    assert (row.quantity, row.change, row.after) == ("VALID → VOID", Change.WORSE, None)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"quick": True}, "kind of run"),
+        ({"hardware": "Another processor"}, "machine"),
+        ({"request_bytes": 301}, "payload"),
+        ({"engine": "MLPerf LoadGen 7"}, "load engine"),
+        ({"seconds_per_scenario": 60}, "kind of run"),
+    ],
+)
+def test_what_was_not_measured_alike_is_refused(
+    report: Any, other: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(NotComparable, match=words):
+        compare_reports(report(scenario(1, 1, 1)), report(scenario(1, 1, 1), **other))
+
+
+def test_a_report_without_figures_is_refused(report: Any) -> None:
+    full = report(scenario(1, 1, 1))
+    with pytest.raises(NotComparable, match="second report has no figures"):
+        compare_reports(full, full.model_copy(update={"load": None}))
