@@ -65,6 +65,9 @@ CODES = {
 }
 """Likewise over gRPC. INTERNAL is what gRPC's C++ server says of a message that it cannot read."""
 
+NOWHERE = {"NoMethod", "NoService"}
+"""Kinds of input for methods that there are not."""
+
 _MESSAGES = {
     "Predict": PredictRequest,
     "Classify": ClassificationRequest,
@@ -145,6 +148,8 @@ def _judge_rpc(sent: Input, answer: Answer) -> Problem | None:
     if answer.status in CODES:
         if answer.status == "OK" or answer.content:
             return None
+        if answer.status == "UNIMPLEMENTED" and sent.kind in NOWHERE:
+            return None  # nor does gRPC's C++ server say more
         return Problem(Oracle.CODE, f"{answer.status} without a word")
     if answer.status == "INTERNAL" and not answer.content and not _is_readable(sent):
         return None

@@ -138,3 +138,10 @@ class TestJudge:
         problem = judge(Input("Predict", b""), answer)
         assert problem is not None
         assert problem.oracle is Oracle.CODE
+
+    def test_so_is_a_method_that_there_is_not_and_no_other(self) -> None:
+        answer = Answer(Came.ANSWER, "UNIMPLEMENTED")
+        assert judge(Input("NoService", b""), answer) is None
+        problem = judge(Input("Predict", b""), answer)
+        assert problem is not None
+        assert problem.words == "UNIMPLEMENTED without a word"
