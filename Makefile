@@ -86,8 +86,8 @@ verify: $(READY) ## Compare every exported file with its model in memory
 check: $(READY) ## Start both servers and compare every answer with the model in memory
 	@$(STAGE) $(VERBOSE_FLAG) check $(PICK)
 
-measure: $(READY) ## Start both servers and measure them by MLPerf's rules (hours; SECONDS=30 a scenario, or QUICK=1)
-	@$(STAGE) $(VERBOSE_FLAG) measure $(PICK) $(if $(QUICK),--quick) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+measure: $(READY) ## Measure both servers by MLPerf's rules, and what their cost is made of (hours; QUICK=1, SECONDS=30, ONLY=memory)
+	@$(STAGE) $(VERBOSE_FLAG) measure $(PICK) $(if $(QUICK),--quick) $(if $(SECONDS),--seconds $(SECONDS)) $(foreach part,$(ONLY),--only $(part)) $(ARGS)
 
 compare: $(READY) ## Hold measurement B against A (A=1 B=2, or report.json files); fails where B is slower beyond noise
 	@test -n "$(A)" -a -n "$(B)" || { echo "Which two? make compare A=1 B=2" >&2; exit 2; }

@@ -20,7 +20,7 @@ import models.cases
 from models.contract import Contract
 from models.dataset import SPLITS, Dataset, Parts, Split, check_split, share
 from models.errors import CaseError, UnknownCase
-from models.formats import MAY_BE_ABSENT
+from models.formats import MAY_BE_ABSENT, Format
 from models.parity import Tolerance
 from models.shards import Shards
 from models.split import spread_over
@@ -76,6 +76,10 @@ class Tolerances:
             atol=None, min_label_agreement=0.95, max_accuracy_drop=0.03
         )
     )
+
+    def of(self, subject: str) -> Tolerance:
+        """What a file or a runner of that name is held to: integer files have their own bounds."""
+        return self.int8 if subject == Format.TFLITE_INT8 else self.float32
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ class Format(StrEnum):
     TFLITE_INT8 = "TFLite int8"
     TORCHSCRIPT = "TorchScript"
     MAR = "MAR"
+    ONNX = "ONNX"
 
 
-MAY_BE_ABSENT = (Format.TFLITE, Format.TFLITE_INT8)
+MAY_BE_ABSENT = (Format.TFLITE, Format.TFLITE_INT8, Format.ONNX)
 """What a case may do without; the others are what the servers serve."""

@@ -1,6 +1,6 @@
 """The verbs that TensorFlow and PyTorch both have, and how to get hold of them.
 
-``frameworks/tensorflow`` and ``frameworks/pytorch`` are twins: the same three modules with the same functions
+``frameworks/tensorflow`` and ``frameworks/pytorch`` are twins: the same four modules with the same functions
 and signatures. Neither is imported before it is asked for, and never both in one process: importing
 ``torch._dynamo`` after ``tensorflow`` crashes the interpreter on the pinned versions.
 """
@@ -8,7 +8,7 @@ and signatures. Neither is imported before it is asked for, and never both in on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -19,13 +19,14 @@ from models.contract import Contract, Tensors
 from models.dataset import Split, StoredDataset
 from models.errors import SettingsError
 from models.predictor import Predictor
+from models.runner import MissingRunner, Runner
 from models.shards import Shards
 from models.weights import Shapes
 
 FrameworkName = Literal["tensorflow", "pytorch"]
 FRAMEWORKS: tuple[FrameworkName, FrameworkName] = ("tensorflow", "pytorch")
 TITLES: dict[FrameworkName, str] = {"tensorflow": "Keras", "pytorch": "PyTorch"}
-MODULES = ("training", "export", "runtime")
+MODULES = ("training", "export", "runtime", "runners")
 
 Network = Any
 """A ``keras.Model`` or a ``torch.nn.Module``; nobody but its framework looks inside."""
@@ -76,6 +77,7 @@ class ExportVerbs(Protocol):
         folder: Path,
         absent: Collection[str] = (),
     ) -> dict[str, str]: ...
+    def write_noop(self, contract: Contract, answer: Tensors, folder: Path) -> dict[str, str]: ...
 
 
 class RuntimeVerbs(Protocol):
@@ -86,6 +88,18 @@ class RuntimeVerbs(Protocol):
     def open_artifact(self, path: Path, format_name: str, contract: Contract) -> Predictor: ...
 
 
+class RunnerVerbs(Protocol):
+    """``frameworks/<name>/runners.py``"""
+
+    def runners(
+        self,
+        network: Network,
+        contract: Contract,
+        artifacts: Mapping[str, Path],
+        threads: Sequence[int],
+    ) -> list[Runner | MissingRunner]: ...
+
+
 @dataclass(frozen=True)
 class Framework:
     """One framework's verbs."""
@@ -94,6 +108,7 @@ class Framework:
     training: TrainingVerbs
     export: ExportVerbs
     runtime: RuntimeVerbs
+    runners: RunnerVerbs
 
 
 def load_framework(name: str) -> Framework:
@@ -104,9 +119,13 @@ def load_framework(name: str) -> Framework:
     """
     if name not in FRAMEWORKS:
         raise SettingsError(f"There is no framework {name!r}; there is {', '.join(FRAMEWORKS)}.")
-    training, export, runtime = (
+    training, export, runtime, runners = (
         importlib.import_module(f"models.frameworks.{name}.{module}") for module in MODULES
     )
     return Framework(
-        name, cast(TrainingVerbs, training), cast(ExportVerbs, export), cast(RuntimeVerbs, runtime)
+        name,
+        cast(TrainingVerbs, training),
+        cast(ExportVerbs, export),
+        cast(RuntimeVerbs, runtime),
+        cast(RunnerVerbs, runners),
     )

@@ -21,8 +21,8 @@ class TFLitePredictor(Closing):
     (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/quantization_spec)
     """
 
-    def __init__(self, path: Path, contract: Contract) -> None:
-        self._interpreter = Interpreter(model_path=str(path))
+    def __init__(self, path: Path, contract: Contract, threads: int | None = None) -> None:
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
         self._runner = self._interpreter.get_signature_runner(SIGNATURE)
         self._contract = contract
 

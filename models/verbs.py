@@ -30,6 +30,8 @@ from models.parity import compare
 from models.predictor import Predictor, Signature, predict_in_batches
 from models.shards import Shards
 from models.split import spread_over
+from models.stopwatch import Expected, TimingPlan, time_all
+from models.turns import Turns
 from models.weights import draw_initial, read_weights_file, write_weights
 
 Request = Mapping[str, Any]
@@ -188,6 +190,46 @@ def transplant(framework: Framework, request: Request, report: Report) -> dict[s
     return parity.to_json()
 
 
+def time_runners(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """Every way to run the trained model: its answers first, then, if they are right, how long it takes.
+
+    Request: ``trained`` (folder), ``artifacts`` (path by format), ``plan`` (a TimingPlan), ``turns`` (folder) and
+    ``names`` (of those that take turns, in their order).
+    """
+    case, test = _case(request), _dataset(request).test
+    network = _network(framework, case, request)
+    trained = Path(request["trained"])
+    framework.training.load_weights(network, read_weights_file(trained / WEIGHTS))
+    compared = case.compared(test)
+    expected = Expected(
+        case.contract,
+        compared.inputs,
+        read_reference(trained, "test"),
+        compared.labels,
+        case.tolerances.of,
+    )
+    plan = TimingPlan.from_json(request["plan"])
+    turns = Turns(Path(request["turns"]), request["names"], framework.name)
+    artifacts = {form: Path(path) for form, path in request["artifacts"].items()}
+    offered = framework.runners.runners(network, case.contract, artifacts, plan.threads)
+    try:
+        return time_all(offered, expected, plan, turns, report)
+    finally:
+        turns.end()
+
+
+def export_noop(framework: Framework, request: Request, report: Report) -> dict[str, Any]:
+    """A file for the server that computes nothing, with the case's contract.
+
+    Request: ``answer`` (an ``.npz`` with the one row that it always answers), ``target`` (folder).
+    """
+    case = _case(request)
+    with whole_folder(Path(request["target"])) as folder:
+        answer = read_arrays(Path(request["answer"]))
+        names = framework.export.write_noop(case.contract, answer, folder)
+        return _finish(folder, {"names": names})
+
+
 def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
     """The in-memory model's answers, ``part`` being ``whole``, ``test`` or ``edge``."""
     prefix = f"{part}/"
@@ -196,7 +238,8 @@ def read_reference(training: Path, part: str) -> dict[str, np.ndarray]:
 
 
 VERBS: Mapping[str, Callable[[Framework, Request, Report], dict[str, Any]]] = {
-    verb.__name__: verb for verb in (initialise, train, export, answer, predict, transplant)
+    verb.__name__: verb
+    for verb in (initialise, train, export, answer, predict, transplant, time_runners, export_noop)
 }
 
 

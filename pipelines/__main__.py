@@ -11,6 +11,9 @@ from rich.console import Console
 
 from models.errors import ChecksFailed
 from pipelines import terminal
+from pipelines.breakdown.facts import Part
+from pipelines.breakdown.names import QUICK as QUICK_PARTS
+from pipelines.breakdown.names import MeasurePart
 from pipelines.facts import Check
 from pipelines.settings import read_settings
 from pipelines.workspace import Workspace, log
@@ -214,23 +217,53 @@ def check(case: CaseName = "digits", version: Version = None) -> None:
 def measure(
     case: CaseName = "digits",
     version: Version = None,
+    only: Annotated[
+        list[MeasurePart] | None,
+        typer.Option(help="One part; may be given more than once. All of them if left out."),
+    ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Short windows: for a look, not for quoting.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="Few repetitions, for orders of magnitude; leaves out what --only does not name of "
+            "overhead, batching and memory.",
+        ),
     ] = False,
     seconds: Annotated[
-        float, typer.Option(min=1.5, help="A scenario of an endpoint; MLPerf's rule is 600.")
+        float,
+        typer.Option(min=1.5, help="Load: a scenario of an endpoint; MLPerf's rule is 600."),
     ] = 600.0,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure again, also where nothing has changed.")
+    ] = False,
 ) -> None:
-    """Start both servers and measure them under load by MLPerf's rules: see docs/measurement.md."""
+    """Measure what the model costs: both servers under load, and the parts that this is made of.
+
+    load: both servers by MLPerf's rules, see docs/measurement.md. in-process: every way to run the model without
+    a server. cold-start: process, model, first answer. overhead: server and protocol, by a model that computes
+    nothing. batching: the servers' own, swept. memory: idle, peak and after 100,000 requests, and processor time.
+    """
     from pipelines.alone import measure_alone
+    from pipelines.breakdown.judging import judge_breakdown
+    from pipelines.breakdown.parts import breakdown_of, measure_part
+    from pipelines.breakdown.tables import print_part
     from pipelines.measure import judge_measurements
     from serving.load.job import QUICK, LoadPlan
 
     space = Workspace.open(case, read_settings())
-    plan = QUICK if quick else LoadPlan.full(seconds)
-    found = measure_alone(space, space.manifest(version), plan)
-    terminal.print_measurements(out, found)
-    _conclude(judge_measurements(found))
+    manifest = space.manifest(version)
+    parts = only or (QUICK_PARTS if quick else list(MeasurePart))
+    checks: list[Check] = []
+    if MeasurePart.LOAD in parts:
+        plan = QUICK if quick else LoadPlan.full(seconds)
+        found = measure_alone(space, manifest, plan)
+        terminal.print_measurements(out, found)
+        checks += judge_measurements(found)
+    measured: dict[str, Part] = {}
+    for part in [each for each in parts if each is not MeasurePart.LOAD]:
+        measured[part] = measure_part(space, manifest, part, quick, remeasure)
+        print_part(out, measured[part])
+    _conclude(checks + judge_breakdown(breakdown_of(measured)))
 
 
 @app.command(rich_help_panel=MORE)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from models.artifact import Manifest
 from models.errors import ArtifactMissing, NotBlessed
 from models.framework import FRAMEWORKS, FrameworkName
+from pipelines.breakdown.parts import stored_breakdown
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, keep, publish_report, recall
 from pipelines.constants import prepare_constants
@@ -130,7 +131,8 @@ def report_alone(space: Workspace, manifest: Manifest) -> tuple[RunReport, Path]
     )
     measured = recall(space, manifest.version, "measure", Measurements)
     nothing_timed = Timings(stages=[], wall_seconds=0.0, critical_path_seconds=0.0)
-    report = conclude(space, manifest, facts.trainings, found, measured, nothing_timed)
+    breakdown = stored_breakdown(space, manifest)
+    report = conclude(space, manifest, facts.trainings, found, measured, nothing_timed, breakdown)
     return report, publish_report(space, report)
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from models.artifact import Manifest, write_text
 from models.contract import TensorSpec
 from models.errors import ArtifactCorrupt, ArtifactMissing, ChecksFailed
+from pipelines.breakdown.facts import Breakdown
+from pipelines.breakdown.judging import judge_breakdown
 from pipelines.facts import (
     AbsentFormat,
     ArtifactFacts,
@@ -41,10 +43,12 @@ def conclude(
     findings: Findings,
     measurements: Measurements | None,
     timings: Timings,
+    breakdown: Breakdown | None = None,
 ) -> RunReport:
     """One report from all facts; passed if no check failed."""
     measured = judge_measurements(measurements) if measurements else []
-    checks = [*findings.checks, *measured]
+    breakdown = breakdown or Breakdown()
+    checks = [*findings.checks, *measured, *judge_breakdown(breakdown)]
     contract = space.case.contract
     return RunReport(
         case=space.case.name,
@@ -72,6 +76,7 @@ def conclude(
         absent=[
             AbsentFormat(format=form, reason=reason) for form, reason in space.case.absent.items()
         ],
+        breakdown=breakdown,
         timings=timings,
         environment=_environment(manifest),
     )

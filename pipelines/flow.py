@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models import worker
 from models.artifact import Manifest
 from models.framework import FRAMEWORKS
+from pipelines.breakdown.parts import keep_start, measure_part, stored_breakdown
 from pipelines.check import check_across, check_server
 from pipelines.conclude import conclude, failed, keep, publish_report, raise_if_failed
 from pipelines.constants import prepare_constants
@@ -115,7 +116,17 @@ def side_by_side(
         keep(run.space, manifest.version, "tfx", sliced)
         _rename_flow_run(f"{case} v{manifest.version}")
         verified = verify_files(run, manifest)
+        run.submit(
+            measure_part,
+            manifest,
+            "in-process",
+            True,
+            remeasure,
+            of="in-process",
+            after=_each("verify_framework"),
+        ).result()
         with served(run, manifest) as servers:
+            keep_start(run.space, manifest, servers)
             checked, each_server = check_servers(run, manifest, servers)
             measured = measure_servers(run, manifest, servers, remeasure)
         accuracy = judge_accuracy(run.space, trainings)
@@ -131,7 +142,8 @@ def side_by_side(
         worker.stop_all(for_good=stopped)
         stop_all_servers(for_good=stopped)
         raise
-    report = conclude(run.space, manifest, trainings, findings, measured, run.timings())
+    breakdown = stored_breakdown(run.space, manifest)
+    report = conclude(run.space, manifest, trainings, findings, measured, run.timings(), breakdown)
     page = publish_report(run.space, report)
     publish_artifacts(report, page)
     raise_if_failed(report.checks, page)
@@ -318,7 +330,7 @@ def verify_files(run: Run, manifest: Manifest) -> Findings:
 def served(run: Run, manifest: Manifest) -> Iterator[StartedServers]:
     """Both servers, until the block ends."""
     servers: StartedServers = run.submit(
-        start_servers, manifest, after=_each("verify_framework"), retries=1
+        start_servers, manifest, after=["measure_part in-process"], retries=1
     ).result()
     try:
         yield servers

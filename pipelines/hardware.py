@@ -16,6 +16,7 @@ PACKAGES = (
     "tensorflow-serving-api",
     "torchserve",
     "ai-edge-litert",
+    "onnxruntime",
     "prefect",
     "numpy",
     "grpcio",

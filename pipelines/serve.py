@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -23,12 +23,14 @@ from pipelines.reference import Reference
 from pipelines.settings import Settings
 from pipelines.skew import judge_versions
 from pipelines.workspace import Workspace, log
+from serving.batching import ServerBatching
 from serving.container import remove_labelled
 from serving.endpoints import endpoints_of
 from serving.engine import engine_answers
 from serving.publish import model_store, publish_version, saved_model_folder
 from serving.records import RunningServer
 from serving.server import Server, ServerSpec
+from serving.starting import LoadWatch, StartSeconds
 from serving.tfserving.contained import tfserving_container_spec
 from serving.tfserving.spec import tfserving_spec
 from serving.torchserve.contained import torchserve_container_spec
@@ -45,7 +47,13 @@ Which = Callable[[Mapping[str, str]], bool]
 
 
 def server_specs(
-    space: Workspace, manifest: Manifest, home: Path, launch: Launch, keep: bool = False
+    space: Workspace,
+    manifest: Manifest,
+    home: Path,
+    launch: Launch,
+    keep: bool = False,
+    folder: Path | None = None,
+    batching: ServerBatching | None = None,
 ) -> list[ServerSpec]:
     """What to run for one version: its SavedModel and its model archive, published into ``home``.
 
@@ -55,12 +63,15 @@ def server_specs(
         home: the servers' folder.
         launch: as processes, or as containers of which images.
         keep: whether they are left running, so that versions can be exchanged while they run.
+        folder: what the manifest lists; the version's own for None.
+        batching: of both servers, as processes; None leaves it as they have it.
 
     Raises:
         ArtifactMissing, ArtifactCorrupt: an artifact is not what the manifest says.
         ServerMissing: a server's program is not installed.
     """
-    folder, name = space.version_folder(manifest.version), space.case.name
+    name = space.case.name
+    folder = folder or space.version_folder(manifest.version)
     publish_version(folder, manifest, name, home)
     repository, store = saved_model_folder(home, name), model_store(home)
     settings = space.settings
@@ -68,8 +79,10 @@ def server_specs(
     torch_ports = _chosen(rest=settings.torchserve_rest_port, grpc=settings.torchserve_grpc_port)
     if launch.images is None:
         specs = (
-            tfserving_spec(name, repository, home / "tfserving", tf_ports),
-            torchserve_spec(name, store, home / "torchserve", torch_ports, model_api=keep),
+            tfserving_spec(name, repository, home / "tfserving", tf_ports, batching),
+            torchserve_spec(
+                name, store, home / "torchserve", torch_ports, model_api=keep, batching=batching
+            ),
         )
     else:
         memory, cpus = settings.container_memory_mb * 2**20, settings.container_cpus
@@ -118,12 +131,14 @@ class StartedServers:
         ready_seconds: by server name, from start to the first correct answer, both starting at once.
         home: their folder.
         skew: whether the versions inside are those that the files were made with.
+        starts: by server name, the way to the first correct answer in its parts.
     """
 
     servers: list[Server]
     ready_seconds: dict[str, float]
     home: Path
     skew: list[Check]
+    starts: dict[str, StartSeconds] = field(default_factory=dict)
 
     def stop(self) -> None:
         """Stop both and remove their folder."""
@@ -151,19 +166,15 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
     with storage_errors(home, "TWINSERVE_STATE"):
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
-    specs = [_owned(spec, keep) for spec in server_specs(space, manifest, home, launch, keep)]
+    specs = [owned(spec, keep) for spec in server_specs(space, manifest, home, launch, keep)]
     servers = [launch.server(spec, space.settings.records) for spec in specs]
-    ready: dict[str, float] = {}
+    starts: dict[str, StartSeconds] = {}
     skew: dict[str, list[Check]] = {}
 
     def bring_up(server: Server) -> None:
-        began = time.monotonic()
-        server.start()
-        skew[server.spec.name] = judge_versions(manifest, server)
-        server.wait_ready()
-        ask_first(space, manifest, server)
-        ready[server.spec.name] = time.monotonic() - began
-        log.info(f"{server.spec.label} answers correctly after {ready[server.spec.name]:.1f} s")
+        name = server.spec.name
+        starts[name], skew[name] = start_once(space, manifest, server)
+        log.info(f"{server.spec.label} answers correctly after {starts[name].total:.1f} s")
 
     try:
         with ThreadPoolExecutor(len(servers)) as pool:
@@ -179,9 +190,35 @@ def start_servers(space: Workspace, manifest: Manifest, keep: bool = False) -> S
         with suppress(EngineUnavailable):  # what came first says more
             _stop(servers)
         raise
+    ready = {name: start.total for name, start in starts.items()}
     return StartedServers(
-        servers, ready, home, [check for each in servers for check in skew[each.spec.name]]
+        servers, ready, home, [check for each in servers for check in skew[each.spec.name]], starts
     )
+
+
+def start_once(
+    space: Workspace, manifest: Manifest, server: Server
+) -> tuple[StartSeconds, list[Check]]:
+    """Start a server and wait for its first correct answer.
+
+    Returns:
+        how long that took, and whether the versions inside fit the files.
+
+    Raises:
+        ServerError: it did not get ready, or answers wrongly; it is the caller's to stop.
+    """
+    began = time.monotonic()
+    server.start()
+    watch = LoadWatch(server, began)
+    try:
+        skew = judge_versions(manifest, server)
+        server.wait_ready()
+        can_serve = time.monotonic() - began
+    finally:
+        loading = watch.end()
+    ask_first(space, manifest, server)
+    answered = time.monotonic() - began
+    return StartSeconds(loading, can_serve - (loading or 0.0), answered - can_serve), skew
 
 
 def stop_servers(_space: Workspace, servers: StartedServers) -> None:
@@ -299,7 +336,8 @@ def _chosen(**ports: int) -> dict[str, int]:
     return {purpose: port for purpose, port in ports.items() if port}
 
 
-def _owned(spec: ServerSpec, keep: bool) -> ServerSpec:
+def owned(spec: ServerSpec, keep: bool = False) -> ServerSpec:
+    """The spec with a record of who must live for its server to live, or that nobody must."""
     me = psutil.Process()
     more = {KEEP: "yes"} if keep else {OWNER: str(me.pid), OWNER_CREATED: str(me.create_time())}
     return replace(spec, tags={**spec.tags, **more})

@@ -15,7 +15,6 @@ from models.artifact import Manifest
 from models.case import Case
 from models.contract import Tensors
 from models.errors import ArtifactError, ParityError
-from models.formats import Format
 from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from models.parity import Parity, Tolerance, compare
 from models.predictor import Signature, StatedTensor, check_signature
@@ -86,7 +85,7 @@ def judge_answers(
 
 def tolerance_for(case: Case, subject: str) -> Tolerance:
     """Integer files are held to their own bounds."""
-    return case.tolerances.int8 if subject == Format.TFLITE_INT8 else case.tolerances.float32
+    return case.tolerances.of(subject)
 
 
 def _question(case: Case, batch: str) -> str:

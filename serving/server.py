@@ -99,6 +99,8 @@ class ServerSpec:
         versions: versions of the programs that the process runs on, by name ("torch").
         contained: how the same server runs as a container.
         computing: what its process computes with; None where that is not known.
+        load_begins: regular expression of what its log says when it begins to load the model; empty where
+            that is not known.
     """
 
     name: str
@@ -115,6 +117,7 @@ class ServerSpec:
     versions: Mapping[str, str] = field(default_factory=dict)
     contained: ContainerSpec | None = None
     computing: Computing | None = None
+    load_begins: str = ""
 
     @property
     def container(self) -> str:

@@ -20,7 +20,12 @@ import pytest
 PROJECT = Path(__file__).resolve().parent.parent
 HOME = PROJECT / "models/frameworks"
 TWINS = ("tensorflow", "pytorch")
-PROTOCOLS = {"training": "TrainingVerbs", "export": "ExportVerbs", "runtime": "RuntimeVerbs"}
+PROTOCOLS = {
+    "training": "TrainingVerbs",
+    "export": "ExportVerbs",
+    "runtime": "RuntimeVerbs",
+    "runners": "RunnerVerbs",
+}
 NETWORKS = ("keras.Model", "nn.Module")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -121,7 +126,8 @@ def test_the_framework_folders_are_twins():
 
 def test_every_verb_is_asked_for_by_a_protocol():
     assert set(protocol_verbs("training")) >= {"build", "train", "load_weights", "read_weights"}
-    assert set(protocol_verbs("export")) == {"export"}
+    assert set(protocol_verbs("export")) == {"export", "write_noop"}
+    assert set(protocol_verbs("runners")) == {"runners"}
     assert set(protocol_verbs("runtime")) == {"prepare", "label", "open_artifact"}
 
 

@@ -49,7 +49,7 @@ class RunnerTiming(Facts):
     batch: int = Field(description="Rows a call")
     calls: int = Field(description="Timed, all rounds together; those of the warm-up are not in it")
     p50_ms: float = Field(description="Median time of a call")
-    p90_ms: float
+    p90_ms: float | None = Field(description="Null for fewer than 44 calls")
     rows_per_second: float = Field(description="batch / median")
 
 
@@ -119,8 +119,10 @@ class BatchingPoint(Facts):
     wrong: int
     requests_per_second: float
     p50_ms: float
-    p99_ms: float
-    within: bool = Field(description="p99_ms is within the bound, and no answer was wrong")
+    p99_ms: float | None = Field(description="Null for fewer than 459 requests")
+    within: bool = Field(
+        description="p99_ms is known and within the bound, and no answer was wrong"
+    )
 
 
 class BatchingChoice(Facts):
@@ -151,8 +153,12 @@ class ColdStartRow(Facts):
     server: str
     where: str = Field(description="'process' or 'container'")
     repeats: int
-    process_seconds: float = Field(description="Until it accepts a connection")
-    load_seconds: float = Field(description="From there until the model can serve")
+    process_seconds: float | None = Field(
+        description="Until its log says that it begins to load the model; null where it does not say"
+    )
+    load_seconds: float = Field(
+        description="From there until the model can serve; from the start where that is null"
+    )
     first_answer_seconds: float = Field(description="From there to the first correct answer")
     total_seconds: float
 
@@ -191,7 +197,8 @@ class MemoryRow(Facts):
     )
     growing: bool = Field(
         description="Whether it may be a leak: Kendall's tau finds a trend (p < 0.01) in the second "
-        "half, and it adds up to more than 1 % of the memory in it"
+        "half, and it adds up to more than 1 % of the memory in it. False for fewer than 20,000 "
+        "requests, which are warm-up"
     )
 
 
@@ -219,3 +226,13 @@ class Breakdown(Facts):
     batching: Batching | None = None
     cold_start: ColdStart | None = None
     memory: Memory | None = None
+
+
+KINDS: dict[str, type[Part]] = {
+    "in-process": InProcess,
+    "overhead": Overhead,
+    "batching": Batching,
+    "cold-start": ColdStart,
+    "memory": Memory,
+}
+"""By the name on the command line, which is that of the file of facts; a Breakdown's field has ``_`` for ``-``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from serving.process import free_ports
 from serving.server import ContainerSpec, ServerSpec
-from serving.tfserving.spec import HOST, NAME, StatusProbe
+from serving.tfserving.spec import HOST, LOAD_BEGINS, NAME, StatusProbe
 
 INSIDE = {"grpc": 8500, "rest": 8501}
 MODELS = "/models"
@@ -59,6 +59,7 @@ def tfserving_container_spec(
         ports=chosen,
         probe=StatusProbe(HOST, chosen["rest"], model_name),
         host=HOST,
+        load_begins=LOAD_BEGINS,
         contained=ContainerSpec(
             name=f"twinserve-{NAME}-{uuid.uuid4().hex[:8]}",
             image=image,

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from models.artifact import write_text
+from serving.batching import ServerBatching
 from serving.process import free_ports
 from serving.server import Computing, Probe, Readiness, ServerSpec, read_versions
 from serving.tfserving.embedded import LABEL as EMBEDDED_LABEL
@@ -30,6 +32,13 @@ THREADS = max(1, (os.cpu_count() or 1) - 1)
 PROBE_SECONDS = 1.0
 VERSION_SECONDS = 20.0
 
+LOAD_BEGINS = "Loading servable version"
+"""In the log of the real server (core/loader_harness.cc) and of ours, before anything of the model is read."""
+
+BATCHING_FILE = "batching.pbtxt"
+ENQUEUED_BATCHES = 100_000
+"""Of a queue, before a request is refused; a sweep is about time, not about refusals."""
+
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +47,7 @@ def tfserving_spec(
     repository: Path,
     workdir: Path,
     ports: Mapping[str, int] | None = None,
+    batching: ServerBatching | None = None,
 ) -> ServerSpec:
     """A server for the newest version in a repository.
 
@@ -49,6 +59,10 @@ def tfserving_spec(
         repository: holds a folder per version; see :func:`serving.tfserving.repository.publish`.
         workdir: for the log.
         ports: ``grpc`` and ``rest``; free ones where left out.
+        batching: the server's own; None leaves it off. Its file is written into ``workdir``.
+
+    Raises:
+        StorageError: that file cannot be written.
     """
     grpc, rest = free_ports(2, HOST)
     chosen = {"grpc": grpc, "rest": rest, **(ports or {})}
@@ -58,7 +72,11 @@ def tfserving_spec(
     return ServerSpec(
         name=NAME,
         label=_label_of(said) if program else EMBEDDED_LABEL,
-        command=(*command, *_flags(model_name, repository, chosen)),
+        command=(
+            *command,
+            *_flags(model_name, repository, chosen),
+            *(_batching_flags(batching, workdir.resolve()) if batching else ()),
+        ),
         workdir=workdir,
         ports=chosen,
         probe=StatusProbe(HOST, chosen["rest"], model_name),
@@ -66,6 +84,7 @@ def tfserving_spec(
         environment={} if program else {"PYTHONPATH": _python_path()},
         host=HOST,
         versions=said,
+        load_begins=LOAD_BEGINS,
     )
 
 
@@ -120,6 +139,18 @@ def _flags(model_name: str, repository: Path, ports: Mapping[str, int]) -> tuple
         # As many as TorchServe's worker has: the two are compared.
         f"--tensorflow_intra_op_parallelism={THREADS}",
     )
+
+
+def _batching_flags(batching: ServerBatching, workdir: Path) -> tuple[str, ...]:
+    """https://www.tensorflow.org/tfx/serving/serving_config#batching_configuration"""
+    file = workdir / BATCHING_FILE
+    values = {
+        "max_batch_size": batching.rows,
+        "batch_timeout_micros": batching.delay_ms * 1000,
+        "max_enqueued_batches": ENQUEUED_BATCHES,
+    }
+    write_text(file, "".join(f"{name} {{ value: {value} }}\n" for name, value in values.items()))
+    return ("--enable_batching=true", f"--batching_parameters_file={file}")
 
 
 def _python_path() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from serving.process import free_ports
 from serving.server import ContainerSpec, ServerSpec
 from serving.torchserve.readiness import ModelProbe
-from serving.torchserve.spec import HOST, PURPOSES
+from serving.torchserve.spec import HOST, LOAD_BEGINS, PURPOSES
 from serving.torchserve.tokens import CONTAINER_HOME
 
 NAME = "torchserve"
@@ -61,6 +61,7 @@ def torchserve_container_spec(
         ports=chosen,
         probe=ModelProbe(model_name, workdir, HOST, chosen["management"], container),
         host=HOST,
+        load_begins=LOAD_BEGINS,
         contained=ContainerSpec(
             name=container,
             image=image,

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from serving.batching import ServerBatching
 from serving.process import free_ports
 from serving.server import Computing, ServerSpec
+from serving.torchserve.batching import batching_settings
 from serving.torchserve.java import find_java
 from serving.torchserve.launch import (
     launch_command,
@@ -22,6 +24,7 @@ from serving.torchserve.repository import newest
 from serving.torchserve.settings import server_settings
 
 HOST = "127.0.0.1"
+LOAD_BEGINS = "Loading initial models"
 PURPOSES = ("rest", "management", "metrics", "grpc", "grpc_management")
 
 LONGEST_SOCKET_PATH = 100
@@ -35,6 +38,7 @@ def torchserve_spec(
     ports: Mapping[str, int] | None = None,
     workers: int = 1,
     model_api: bool = False,
+    batching: ServerBatching | None = None,
 ) -> ServerSpec:
     """What to run to serve the newest version of a model with TorchServe.
 
@@ -48,6 +52,7 @@ def torchserve_spec(
         workers: Python processes for the model; they share all cores but one.
         model_api: whether the management token may register and unregister archives of the store,
             as a rolling update does.
+        batching: the server's own; None leaves it at one request at a time.
 
     Raises:
         ArtifactMissing: the store holds no archive of that model.
@@ -59,6 +64,8 @@ def torchserve_spec(
     chosen = _with_free_ports(ports or {})
     settings = server_settings(HOST, chosen, archive, model_name, workers, model_api)
     settings |= _worker_channel(workdir)
+    if batching:
+        settings |= batching_settings(archive, model_name, workers, batching)
     prepare_folder(workdir, settings)
     return ServerSpec(
         name="torchserve",
@@ -70,6 +77,7 @@ def torchserve_spec(
         environment=launch_environment(workdir, workers, cores),
         computing=Computing(workers, threads_of(workers, cores)),
         host=HOST,
+        load_begins=LOAD_BEGINS,
         versions={"torch": version("torch"), "TorchServe": version("torchserve")},
     )
 

@@ -68,6 +68,20 @@ def test_both_protocols_of_both_servers_were_checked_and_measured(finished: Any)
     assert all(row.recovered for row in report.malformed)
 
 
+def test_the_demo_says_where_the_cost_comes_from(finished: Any) -> None:
+    breakdown = finished.report().breakdown
+    timed = {row.runner for row in breakdown.in_process.timings}
+    assert timed >= {"Keras eager", "tf.function", "SavedModel", "TFLite int8"}
+    assert timed >= {"PyTorch eager", "TorchScript", "ONNX Runtime"}
+    assert [row.runner for row in breakdown.in_process.absent] == ["torch.compile"]
+    assert breakdown.in_process.quick
+    for row in breakdown.cold_start.rows:
+        assert row.process_seconds > 0
+        assert row.load_seconds > 0
+        assert row.first_answer_seconds > 0
+    assert breakdown.batching is None  # a sweep is left to `make measure`
+
+
 def test_a_finished_run_leaves_no_process(finished: Any) -> None:
     finished.wait_for_quiet()
 

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 
 SAVED_MODEL, TFLITE, INT8 = "SavedModel", "TFLite float32", "TFLite int8"
-TORCHSCRIPT, MAR = "TorchScript", "MAR"
+TORCHSCRIPT, MAR, ONNX = "TorchScript", "MAR", "ONNX"
 
 VERSIONS: dict[FrameworkName, list[dict[str, str]]] = {
     "tensorflow": [
@@ -32,8 +32,8 @@ VERSIONS: dict[FrameworkName, list[dict[str, str]]] = {
         {SAVED_MODEL: "truncated", TFLITE: "another-run"},
     ],
     "pytorch": [
-        {TORCHSCRIPT: "training-mode", MAR: "scaling-left-out"},
-        {TORCHSCRIPT: "layouts-swapped", MAR: "another-model"},
+        {TORCHSCRIPT: "training-mode", MAR: "scaling-left-out", ONNX: "labels-permuted"},
+        {TORCHSCRIPT: "layouts-swapped", MAR: "another-model", ONNX: "scaling-left-out"},
         {TORCHSCRIPT: "another-run", MAR: "labels-permuted"},
     ],
 }
@@ -45,6 +45,7 @@ ENDINGS = {
     INT8: ".int8",
     TORCHSCRIPT: ".pt",
     MAR: ".mar",
+    ONNX: ".onnx",
 }
 
 

@@ -35,6 +35,8 @@ def main(own: Path, other: Path, initial: Path, folder: Path) -> None:
         export.write_torchscript(network, folder / f"{name}.pt")
     in_training_mode = torch.jit.script(filled(Digits(), weights).train())
     in_training_mode.save(str(folder / "training-mode.pt"))
+    for name in ("scaling-left-out", "labels-permuted"):
+        export.write_onnx(wrong[name], CASE.contract, folder / f"{name}.onnx")
     for name in ("scaling-left-out", "labels-permuted", "layouts-swapped", "another-model"):
         pack(folder / f"{name}.pt", CASE.contract, "digits", "1", folder / f"{name}.mar")
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.contract import Contract
+from models.contract import Contract, Tensors
 from models.dataset import Split
 from models.formats import Format
 from models.frameworks.tensorflow.encoding import call_form
@@ -100,3 +100,32 @@ def write_tflite_int8(saved_model: Path, calibration: Split, path: Path) -> None
 
 def _converter(saved_model: Path) -> Any:
     return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SIGNATURE])
+
+
+def write_noop(contract: Contract, answer: Tensors, folder: Path) -> dict[str, str]:
+    """A file for the server that computes nothing: whatever is asked, every row gets one and the same answer.
+
+    Args:
+        contract: its inputs and outputs.
+        answer: one row, each (1, ...).
+        folder: exists.
+
+    Returns:
+        folder name by format.
+    """
+
+    def serve(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = tf.shape(inputs[contract.input_names[0]])[0]
+        return {
+            name: tf.repeat(tf.constant(answer[name]), rows, axis=0)
+            for name in contract.output_names
+        }
+
+    specs = {
+        spec.name: tf.TensorSpec((None, *spec.shape), spec.dtype, name=spec.name)
+        for spec in contract.inputs
+    }
+    name = "saved_model"
+    concrete = tf.function(serve).get_concrete_function(**specs)
+    tf.saved_model.save(tf.Module(), str(folder / name), signatures={SIGNATURE: concrete})
+    return {str(Format.SAVED_MODEL): name}

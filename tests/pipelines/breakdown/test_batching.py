@@ -1,0 +1,85 @@
+"""The sweep against a fake system whose best setting is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pipelines.breakdown.batching import WITHOUT, SweepPlan, choose, sweep
+from pipelines.breakdown.facts import BatchingPoint
+from serving.batching import ServerBatching
+
+PLAN = SweepPlan(rows=(4, 16, 64), delays_ms=(0, 2, 30), clients=(4, 32), bound_ms=40.0)
+
+
+class FakeServer:
+    """A call of a batch takes 4 ms and 0.1 ms a row; a batch that does not fill waits for its delay."""
+
+    def __init__(self, wrong_at: ServerBatching | None = None) -> None:
+        self.wrong_at = wrong_at
+        self.tried: list[ServerBatching] = []
+
+    def __call__(self, setting: ServerBatching, clients: Sequence[int]) -> list[BatchingPoint]:
+        self.tried.append(setting)
+        return [self.at(setting, count) for count in clients]
+
+    def at(self, setting: ServerBatching, clients: int) -> BatchingPoint:
+        rows = min(setting.rows, clients)
+        waited = setting.delay_ms if rows < setting.rows else 0
+        batch_ms = 4 + 0.1 * rows + waited
+        latency = batch_ms * -(-clients // rows)
+        wrong = 5 if setting == self.wrong_at else 0
+        return BatchingPoint(
+            server="Fake",
+            protocol="REST",
+            batch=setting.rows,
+            delay_ms=setting.delay_ms,
+            clients=clients,
+            requests=1000,
+            wrong=wrong,
+            requests_per_second=rows / batch_ms * 1000,
+            p50_ms=latency,
+            p99_ms=latency,
+            within=latency <= PLAN.bound_ms and not wrong,
+        )
+
+
+def test_the_best_setting_within_the_bound_is_found():
+    # 32 clients in batches of at most 64 without delay: 32 rows every 7.2 ms, which nothing else reaches.
+    choice = choose(sweep(FakeServer(), PLAN), PLAN.bound_ms)
+    assert choice.best is not None
+    assert (choice.best.batch, choice.best.delay_ms, choice.best.clients) == (64, 0, 32)
+    assert choice.best.requests_per_second == pytest.approx(32 / 7.2 * 1000)
+    assert choice.without is not None
+    assert choice.without.batch == 1
+    assert "Fake: batch 64 with 0 ms delay serves most within 40 ms at p99" in choice.reason
+    assert "times as many as without" in choice.reason
+
+
+def test_a_setting_with_a_wrong_answer_is_not_chosen():
+    best = ServerBatching(64, 0)
+    choice = choose(sweep(FakeServer(wrong_at=best), PLAN), PLAN.bound_ms)
+    assert choice.best is not None
+    assert (choice.best.batch, choice.best.delay_ms) != (64, 0)
+
+
+def test_longer_delays_of_a_hopeless_batch_size_are_left_out():
+    tight = SweepPlan(rows=(4,), delays_ms=(0, 2, 30), clients=(2,), bound_ms=1.0)
+    server = FakeServer()
+
+    def never_within(setting: ServerBatching, clients: Sequence[int]) -> list[BatchingPoint]:
+        return [each.model_copy(update={"within": False}) for each in server(setting, clients)]
+
+    points = sweep(never_within, tight)
+    assert server.tried == [WITHOUT, ServerBatching(4, 0)]
+    choice = choose(points, tight.bound_ms)
+    assert choice.best is None
+    assert choice.reason == "Fake: no setting keeps p99 within 1 ms"
+
+
+def test_where_batching_does_not_pay_the_choice_says_so():
+    points = [FakeServer().at(WITHOUT, 4)]
+    choice = choose(points, PLAN.bound_ms)
+    assert choice.best == choice.without
+    assert "no batching serves most" in choice.reason
