@@ -121,7 +121,7 @@ def side_by_side(
             manifest,
             "in-process",
             True,
-            remeasure,
+            remeasure or run.space.fresh,
             of="in-process",
             after=_each("verify_framework"),
         ).result()

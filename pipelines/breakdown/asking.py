@@ -12,14 +12,14 @@ from pipelines.workspace import Workspace
 from serving.endpoints import Endpoint
 from serving.load.answers import AnswerCheck
 from serving.load.closed_loop import LONGEST_SECONDS, Observed, run_closed_loop
+from serving.load.early_stopping import fewest_samples
 from serving.wire.call import WireCall
 
 ROWS = 64
 """Different rows that are sent in turn, one a request."""
 
-P99_REQUESTS = 459
-"""Fewest requests for a 99th percentile with 99 % confidence: ``log(0.01) / log(0.99)``, rounded up, as MLPerf's
-early stopping has it (https://arxiv.org/abs/1911.02549, section IV-D)."""
+P99_REQUESTS = fewest_samples(0.99)
+"""Fewest requests for a 99th percentile: 459."""
 
 
 @dataclass(frozen=True)

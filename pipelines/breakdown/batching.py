@@ -53,10 +53,6 @@ Measure = Callable[[ServerBatching, Sequence[int]], list[BatchingPoint]]
 """One setting under each number of clients."""
 
 
-def batching_digest(space: Workspace, manifest: Manifest, plan: SweepPlan) -> str:
-    return served_digest(space, manifest, plan)
-
-
 def measure_batching(space: Workspace, manifest: Manifest, plan: SweepPlan) -> Batching:
     """Sweep both servers, one after the other, as processes, over REST.
 
@@ -79,7 +75,7 @@ def measure_batching(space: Workspace, manifest: Manifest, plan: SweepPlan) -> B
     return Batching(
         measured=datetime.now(UTC),
         quick=plan != FULL,
-        digest=batching_digest(space, manifest, plan),
+        digest=served_digest(space, manifest, plan),
         bound_ms=plan.bound_ms,
         points=points,
         choices=choices,

@@ -27,10 +27,6 @@ class ColdStartPlan:
 FULL, QUICK = ColdStartPlan(), ColdStartPlan(repeats=1)
 
 
-def cold_start_digest(space: Workspace, manifest: Manifest, plan: ColdStartPlan) -> str:
-    return served_digest(space, manifest, plan)
-
-
 def measure_cold_start(space: Workspace, manifest: Manifest, plan: ColdStartPlan) -> ColdStart:
     """Start each server alone, again and again, until it has answered correctly.
 
@@ -54,7 +50,7 @@ def measure_cold_start(space: Workspace, manifest: Manifest, plan: ColdStartPlan
     return ColdStart(
         measured=datetime.now(UTC),
         quick=plan != FULL,
-        digest=cold_start_digest(space, manifest, plan),
+        digest=served_digest(space, manifest, plan),
         alone=True,
         rows=[_row(*seen[name], starts[name]) for name in NAMES],
     )
@@ -65,7 +61,7 @@ def observed_cold_start(space: Workspace, manifest: Manifest, started: StartedSe
     return ColdStart(
         measured=datetime.now(UTC),
         quick=True,
-        digest=cold_start_digest(space, manifest, QUICK),
+        digest=served_digest(space, manifest, QUICK),
         alone=False,
         rows=[
             _row(server.spec.label, server.where, [started.starts[server.spec.name]])

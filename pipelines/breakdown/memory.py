@@ -39,10 +39,6 @@ class MemoryPlan:
 FULL, QUICK = MemoryPlan(), MemoryPlan(requests=2_000, samples=20)
 
 
-def memory_digest(space: Workspace, manifest: Manifest, plan: MemoryPlan) -> str:
-    return served_digest(space, manifest, plan)
-
-
 def measure_memory(space: Workspace, manifest: Manifest, plan: MemoryPlan) -> Memory:
     """One server after the other; each is weighed between requests.
 
@@ -61,7 +57,7 @@ def measure_memory(space: Workspace, manifest: Manifest, plan: MemoryPlan) -> Me
     return Memory(
         measured=datetime.now(UTC),
         quick=plan != FULL,
-        digest=memory_digest(space, manifest, plan),
+        digest=served_digest(space, manifest, plan),
         rows=rows,
         cpu=cpu,
     )

@@ -45,10 +45,6 @@ Seen = dict[tuple[str, str, str], list[Observed]]
 """By server name, protocol and model."""
 
 
-def overhead_digest(space: Workspace, manifest: Manifest, plan: OverheadPlan) -> str:
-    return served_digest(space, manifest, plan)
-
-
 def measure_overhead(space: Workspace, manifest: Manifest, plan: OverheadPlan) -> Overhead:
     """The real model and the no-op on the same kind of server, side by side, and the real one in-process.
 
@@ -82,7 +78,7 @@ def measure_overhead(space: Workspace, manifest: Manifest, plan: OverheadPlan) -
     return Overhead(
         measured=datetime.now(UTC),
         quick=plan != FULL,
-        digest=overhead_digest(space, manifest, plan),
+        digest=served_digest(space, manifest, plan),
         rows=rows,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from models.artifact import Manifest
 from models.errors import ArtifactMissing
 from pipelines.breakdown import batching, cold_start, in_process, memory, overhead
+from pipelines.breakdown.digests import served_digest
 from pipelines.breakdown.facts import KINDS, Breakdown, Part
 from pipelines.conclude import keep, recall
 from pipelines.serve import StartedServers
@@ -41,17 +42,13 @@ WAYS = {
     ),
     "cold-start": Way(
         cold_start.measure_cold_start,
-        cold_start.cold_start_digest,
+        served_digest,
         cold_start.FULL,
         cold_start.QUICK,
     ),
-    "overhead": Way(
-        overhead.measure_overhead, overhead.overhead_digest, overhead.FULL, overhead.QUICK
-    ),
-    "batching": Way(
-        batching.measure_batching, batching.batching_digest, batching.FULL, batching.QUICK
-    ),
-    "memory": Way(memory.measure_memory, memory.memory_digest, memory.FULL, memory.QUICK),
+    "overhead": Way(overhead.measure_overhead, served_digest, overhead.FULL, overhead.QUICK),
+    "batching": Way(batching.measure_batching, served_digest, batching.FULL, batching.QUICK),
+    "memory": Way(memory.measure_memory, served_digest, memory.FULL, memory.QUICK),
 }
 
 

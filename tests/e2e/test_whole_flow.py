@@ -101,5 +101,6 @@ def test_a_second_run_makes_nothing_again_and_checks_the_servers_again(finished:
     assert report.passed
     assert report.version == first.version
     assert report.measured == first.measured
+    assert report.breakdown.in_process == first.breakdown.in_process
     assert report.created > first.created
     finished.wait_for_quiet()
