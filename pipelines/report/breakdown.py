@@ -111,7 +111,7 @@ def _start_stack(report: RunReport, row: ColdStartRow) -> Stack:
         row.server,
         figures.seconds(row.total_seconds),
         _colour(report, row.server),
-        tuple((name, value, figures.seconds(value)) for name, value in parts),
+        tuple((name, v, figures.seconds(v)) for name, v in parts if v is not None),
     )
 
 
