@@ -39,7 +39,13 @@ from pipelines.facts import (
 )
 from pipelines.in_service import baseline_for
 from pipelines.infra import bless_infra
-from pipelines.measure import judge_measurements, measure, measurement_digest
+from pipelines.measure import (
+    full_measurement,
+    judge_measurements,
+    measure,
+    measurement_digest,
+)
+from pipelines.measuring.findings import HISTOGRAMS
 from pipelines.prefect_artifacts import publish_artifacts
 from pipelines.push import push
 from pipelines.quality import judge_quality
@@ -373,14 +379,20 @@ def check_servers(
 def measure_servers(
     run: Run, manifest: Manifest, started: StartedServers, remeasure: bool
 ) -> Measurements:
-    """What both cost; measured again only where something changed, or where it is asked for."""
+    """What both cost; measured again only where something changed, or where it is asked for.
+
+    The flow measures quickly. A full measurement of the same, by `make measure`, is taken instead.
+    """
+    full = None if remeasure else full_measurement(run.space, manifest, started)
     found: Measurements = run.submit(
         measure,
         manifest,
         started,
         QUICK,
+        full,
         after=["check_across"],
-        key=measurement_digest(manifest, started, QUICK),
+        key=measurement_digest(manifest, started, full.measured if full else QUICK),
+        made=run.space.version_folder(manifest.version) / HISTOGRAMS,
         refresh=remeasure,
         retries=1,
     ).result()

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
 from pipelines.facts import (
@@ -24,7 +26,7 @@ from pipelines.measuring.running import run_load
 from pipelines.reference import Reference
 from pipelines.serve import StartedServers
 from pipelines.settings import PROJECT
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, log
 from serving.endpoints import FRAMEWORK_OF, PROTOCOLS, endpoints_of
 from serving.load.job import LoadJob, LoadPlan, LoadTarget
 from serving.server import Server
@@ -33,26 +35,62 @@ ROWS = 64
 """Different rows that the load consists of."""
 
 
-def measurement_digest(manifest: Manifest, servers: StartedServers, plan: LoadPlan) -> str:
-    """Digest of what the figures depend on: files, servers, load, machine."""
+def measurement_digest(
+    manifest: Manifest, servers: StartedServers, how: LoadPlan | datetime | None = None
+) -> str:
+    """Digest of what the figures depend on: files, servers, machine, and how they are measured.
+
+    Args:
+        manifest: names the files.
+        servers: that are measured.
+        how: the plan, or when the measurement was made that is taken instead; None leaves that out.
+    """
     return digest_of_parts(
         sorted(artifact.sha256 for artifact in manifest.artifacts),
         [(server.spec.label, server.where, server.memory_kind) for server in servers.servers],
-        plan,
+        how,
         digest_of_files((PROJECT / "serving").rglob("*.py")),
         digest_of_files((PROJECT / "pipelines/measuring").rglob("*.py")),
         sorted(hardware().items()),
     )
 
 
+def full_measurement(
+    space: Workspace, manifest: Manifest, started: StartedServers
+) -> Measurements | None:
+    """The full measurement that was kept of exactly these files, servers and this machine; None without one."""
+    try:
+        kept = Measurements.model_validate_json(
+            space.facts_path(manifest.version, "measure").read_text()
+        )
+    except (OSError, ValidationError):
+        return None
+    same = kept.digest == measurement_digest(manifest, started)
+    return kept if same and kept.load and not kept.load.quick else None
+
+
 def measure(
-    space: Workspace, manifest: Manifest, started: StartedServers, plan: LoadPlan
+    space: Workspace,
+    manifest: Manifest,
+    started: StartedServers,
+    plan: LoadPlan,
+    kept: Measurements | None = None,
 ) -> Measurements:
     """Load both servers in turn, in one run, from one process of its own.
+
+    Args:
+        space: the case.
+        manifest: the version that is served.
+        started: the servers.
+        plan: how hard and how long.
+        kept: an earlier measurement that is taken instead.
 
     Raises:
         ServerNotReady: the load generator failed or took too long.
     """
+    if kept:
+        log.info(f"Measure: the full measurement of {kept.measured:%Y-%m-%d %H:%M} UTC is kept")
+        return kept
     idle = {server.spec.name: server.resident_bytes() for server in started.servers}
     worked = {server.spec.name: server.cpu_seconds() for server in started.servers}
     with tempfile.TemporaryDirectory(prefix="twinserve-load-") as scratch:
@@ -62,6 +100,7 @@ def measure(
         answers = told.answers()
     return Measurements(
         measured=datetime.now(UTC),
+        digest=measurement_digest(manifest, started),
         servers=[
             _server_facts(server, started, idle, worked, answers) for server in started.servers
         ],

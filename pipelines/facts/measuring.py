@@ -48,6 +48,9 @@ class Measurements(Facts):
     """What the stage that measures has to say."""
 
     measured: datetime
+    digest: str = Field(
+        "", description="Of what the figures depend on, but for how long they were measured"
+    )
     servers: list[ServerFacts] = []
     latency: list[LatencyFacts] = []
     throughput: list[ThroughputFacts] = []

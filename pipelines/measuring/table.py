@@ -60,7 +60,7 @@ def _marks(facts: LoadedFacts) -> Iterator[str]:
     if facts.unstable:
         yield f"UNSTABLE ±{100 * (facts.spread or 0):.0f} %"
     if facts.client and facts.client.saturated:
-        yield "client-bound"
+        yield "SATURATED"
 
 
 def _scenarios(load: LoadFacts) -> Table:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from pipelines import measure
 from pipelines.facts import Check, LoadFacts, Measurements, Outcome, ScenarioFacts, ThroughputFacts
 from pipelines.measure import judge_measurements
+from serving.load.job import QUICK
 
 
 def scenario(server: str, protocol: str, wrong: int = 0) -> ScenarioFacts:
@@ -82,3 +88,39 @@ def test_a_wrong_answer_at_an_offered_load_fails_too() -> None:
 def test_nothing_measured_is_nothing_judged() -> None:
     assert judged() == []
     assert judge_measurements(Measurements(measured=datetime.now(UTC))) == []
+
+
+class Space:
+    """As much of a workspace as is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def facts_path(self, number: int, stage: str) -> Path:
+        return self._folder / f"{number}-{stage}.json"
+
+
+@pytest.mark.parametrize(
+    ("digest", "quick", "taken"),
+    [("the same", False, True), ("another", False, False), ("the same", True, False)],
+)
+def test_a_full_measurement_of_the_same_is_taken_and_no_other(
+    digest: str, quick: bool, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "measurement_digest", lambda *_: "the same")
+    load = load_of().model_copy(update={"quick": quick})
+    kept = Measurements(measured=datetime.now(UTC), digest=digest, load=load)
+    space: Any = Space(tmp_path)
+    manifest: Any = SimpleNamespace(version=2)
+    started: Any = None
+    assert measure.full_measurement(space, manifest, started) is None
+    (tmp_path / "2-measure.json").write_text(kept.model_dump_json())
+    assert (measure.full_measurement(space, manifest, started) == kept) is taken
+    if taken:
+        assert measure.measure(space, manifest, started, QUICK, kept) is kept
+
+
+def test_a_measurement_of_an_older_program_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "2-measure.json").write_text('{"measured": "2024-01-01", "gone": 1}')
+    space: Any = Space(tmp_path)
+    assert measure.full_measurement(space, SimpleNamespace(version=2), None) is None  # type: ignore[arg-type]

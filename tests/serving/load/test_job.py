@@ -24,6 +24,7 @@ PLAN = LoadPlan(
     server_seconds=0.1,
     offline_seconds=0.1,
     sweep_seconds=0.1,
+    scenarios=("SingleStream", "Server", "Offline"),
     clients=(3,),
     sweep=(0.5,),
     warmup_seconds=0.1,
