@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -19,6 +19,7 @@ from serving.endpoints import endpoints_of
 
 WITHOUT = ServerBatching(rows=1, delay_ms=0)
 WARMUP_REQUESTS = 200
+BOUND_MS = 50.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class SweepPlan:
     delays_ms: tuple[int, ...] = (0, 1, 5)
     clients: tuple[int, ...] = (4, 16, 64)
     seconds: float = 2.0
-    bound_ms: float = 50.0
+    bound_ms: float = BOUND_MS
 
     @property
     def settings(self) -> list[ServerBatching]:
@@ -74,7 +75,7 @@ def measure_batching(space: Workspace, manifest: Manifest, plan: SweepPlan) -> B
         log.info(f"Batching: {choices[-1].reason}")
     return Batching(
         measured=datetime.now(UTC),
-        quick=plan != FULL,
+        quick=replace(plan, bound_ms=FULL.bound_ms) != FULL,
         digest=served_digest(space, manifest, plan),
         bound_ms=plan.bound_ms,
         points=points,
