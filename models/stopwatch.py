@@ -133,6 +133,7 @@ def time_all(
             for size in plan.batches:
                 for _ in range(WARMUP_CALLS):
                     each.predictor.predict(inputs[size])
+        turns.ready()
         for number in range(plan.rounds):
             turns.wait(number)
             # Another one begins each round, so that none always follows the same one.

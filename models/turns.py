@@ -1,6 +1,6 @@
 """Two processes that take turns: what one measures is not disturbed by the other, and noise hits both alike.
 
-Each says in a file of its own how many of its rounds it has done. The first one begins.
+Each says in a file of its own how many of its rounds it has done. The first one begins when all are ready.
 """
 
 from __future__ import annotations
@@ -31,10 +31,15 @@ class Turns:
     folder: Path
     names: Sequence[str]
     me: str
-    timeout_seconds: float = 600.0
+    timeout_seconds: float = 1800.0
+
+    def ready(self) -> None:
+        """I have nothing left to do that would disturb the others' rounds."""
+        write_text(self.folder / self.me, "0")
 
     def wait(self, number: int) -> None:
-        """Wait until those before me have done round ``number`` (from 0), and those behind me the one before.
+        """Wait until those before me have done round ``number`` (from 0), those behind me the one before, and
+        all are ready.
 
         Raises:
             WorkerError: that takes too long.
@@ -60,5 +65,5 @@ class Turns:
 
     def _done(self, name: str) -> float:
         path = self.folder / name
-        text = path.read_text() if path.exists() else "0"
+        text = path.read_text() if path.exists() else "-1"
         return float("inf") if text == OVER else int(text)

@@ -18,6 +18,7 @@ def test_rounds_are_taken_in_the_order_of_the_names(tmp_path: Path):
 
     def take(name: str) -> None:
         turns = Turns(tmp_path, NAMES, name, timeout_seconds=20)
+        turns.ready()
         for number in range(4):
             turns.wait(number)
             seen.append((name, number))
@@ -30,6 +31,15 @@ def test_rounds_are_taken_in_the_order_of_the_names(tmp_path: Path):
     for thread in threads:
         thread.join()
     assert seen == [(name, number) for number in range(4) for name in NAMES]
+
+
+def test_the_first_does_not_begin_before_the_others_are_ready(tmp_path: Path):
+    Turns(tmp_path, NAMES, "second").ready()
+    first = Turns(tmp_path, NAMES, "first", timeout_seconds=0)
+    with pytest.raises(WorkerError, match="third did not take its turn"):
+        first.wait(0)
+    Turns(tmp_path, NAMES, "third").ready()
+    first.wait(0)
 
 
 def test_nobody_waits_for_one_that_has_ended(tmp_path: Path):
