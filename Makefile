@@ -51,7 +51,7 @@ help: ## List the targets
 	@echo "  ROW=0            the row of the test split that query sends"
 	@echo "  SECONDS=600      how long make measure takes for a scenario of an endpoint (QUICK=1: about 40 s in all)"
 	@echo "  ONLY='memory'    parts of make measure: load, in-process, cold-start, overhead, batching, memory (default: all)"
-	@echo "  PORT=4200        the port of make prefect"
+	@echo "  PORT=4200        the port of make prefect; of make playground (8081 without it)"
 	@echo "  JOBS=2           processes that run the tests; each starts servers, so give 2 GB to each"
 	@echo "  PYTHON=python3   the Python that .venv is made with: 3.11, 3.12 or 3.13"
 	@echo "  VERBOSE=1        stack traces, and Prefect's own lines"

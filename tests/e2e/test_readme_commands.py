@@ -32,6 +32,7 @@ ELSEWHERE = {
     "make demo ARGS=": "test_interruptions.py runs demo with other hyper-parameters",
     "make demo CASE=": "test_own_case.py runs demo on the example",
     "make measure ONLY=": "tens of minutes: tests/pipelines/breakdown has its parts",
+    "make playground": "runs until Ctrl-C: tests/pipelines/playground uses it in a browser",
     "make bench-pipeline": "a benchmark, minutes long",
     "make lineage": "needs a run with TFX: test_flights.py asks for it",
     "make retrain": "needs TFX: test_retrain.py replays a few months",

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from models.case import load_case, load_dataset
+from models.case import case_function, load_case
 from models.contract import Tensors
 from models.errors import Unreachable
 from pipelines.playground import application, search
@@ -98,7 +98,7 @@ def above(limit: float) -> Callable[[np.ndarray], np.ndarray]:
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     case = load_case("digits")
-    return Catalogue.of(case, load_dataset(case).test)
+    return Catalogue.of(case, case_function("digits", "data", "load")(7).test)
 
 
 @pytest.fixture

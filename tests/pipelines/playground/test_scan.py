@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from models.case import load_case, load_dataset
+from models.case import case_function, load_case
 from models.contract import TensorSpec
 from models.dataset import Dataset
 from pipelines.playground.scan import Adjustment, Frame, frame_of, is_drawable
@@ -19,7 +19,8 @@ SPEC = load_case("digits").contract.inputs[0]
 
 @pytest.fixture(scope="module")
 def data() -> Dataset:
-    return load_dataset(load_case("digits"))
+    found: Dataset = case_function("digits", "data", "load")(7)
+    return found
 
 
 @pytest.fixture(scope="module")
