@@ -31,7 +31,9 @@ PATIENT_LOOKS = 2
 FILES = {"tflite": Format.TFLITE, "tflite-int8": Format.TFLITE_INT8}
 LITE = f"LiteRT {version('ai-edge-litert')}, in the page's process"
 NAMES = {"tfserving": "TF Serving", "torchserve": "TorchServe"}
-NOT_RUNNING = "No server is running: `make serve` starts it."
+NOT_RUNNING = "Nothing runs: `make serve` starts both."
+ENDED = "It has ended: `make stop` and then `make serve` start both anew."
+NOT_SEEN = "It has not said yet how it is."
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Fleet:
         """
         try:
             found = {record.name: record for record in left_running(self._space)}
-            gone = NOT_RUNNING
+            gone = ENDED if found else NOT_RUNNING
         except TwinServeError as error:
             found, gone = {}, error.message
         for name, seat in self._seats.items():
@@ -138,7 +140,7 @@ class Fleet:
             with self._lock:
                 _leave(seat)
                 seat.label, seat.record, seat.rollout = record.label, record, rollout
-                seat.clients = clients
+                seat.clients, seat.problem = clients, NOT_SEEN
 
     def _follow(self, served: int | None) -> None:
         """The files are those of the version that TF Serving answers with."""
@@ -199,7 +201,7 @@ def _leave(seat: Seat) -> None:
     for client in seat.clients.values():
         client.close()
     seat.record, seat.rollout, seat.clients = None, None, {}
-    seat.version, seat.versions = None, {}
+    seat.version, seat.versions, seat.slow_looks = None, {}, 0
 
 
 def _identity(record: RunningServer) -> tuple[object, ...]:
