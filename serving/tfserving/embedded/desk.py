@@ -56,6 +56,9 @@ class Desk:
 
     What is in progress is bounded. A request beyond that is refused with the status and the words
     with which gRPC's C++ server (``server_cc.cc``) refuses where it has no thread left.
+
+    Args:
+        clock: tells how long a request keeps the event loop, in seconds.
     """
 
     QUICK_SECONDS = 0.002
@@ -64,7 +67,8 @@ class Desk:
     MOST_REQUESTS = 4096
     MOST_BYTES = 1 << 30
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="predict")
         self._mean_seconds = [0.0] * (self.SMALL_BYTES.bit_length() + 1)
         self._crowd = Crowd()
@@ -163,11 +167,11 @@ class Desk:
 
     def _step_here(self, step: Callable[[], Later], size: int) -> Later | Done:
         """In the event loop. What counts is how long nobody else gets on."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
             return _step(step)
         finally:
-            self._note(time.perf_counter() - started, size)
+            self._note(self._clock() - started, size)
 
     def _step_there(self, step: Callable[[], Later], size: int) -> Later | Done:
         """On a thread, where time that passes is other threads' too."""
