@@ -34,7 +34,7 @@ class Trained:
     """One framework's training at one size.
 
     Attributes:
-        epoch_seconds: of the epochs that count: all but the first, which compiles.
+        epoch_seconds: of the epochs that count: without the first, which compiles, where there are others.
         other_seconds: encoding of the rows, validation, and starting to train.
     """
 
@@ -111,7 +111,7 @@ class Scale:
             verb="train", request={**request, "initial": str(initial), "target": str(trained)}
         )
         seconds = [epoch["seconds"] for epoch in result["epochs"]]
-        return Trained(tuple(seconds[1:]), result["seconds"] - sum(seconds))
+        return Trained(tuple(seconds[1:] or seconds), result["seconds"] - sum(seconds))
 
     def _request(self, folder: Path, epochs: int) -> dict[str, Any]:
         training = asdict(self._case.training) | {"epochs": epochs, "batch_size": BATCH_SIZE}

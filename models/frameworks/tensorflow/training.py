@@ -20,11 +20,12 @@ from models.errors import ContractMismatch
 from models.framework import EpochListener, EpochRecord
 from models.frameworks.tensorflow.encoding import body, call_form, encode_shards
 from models.predictor import Closing, Predictor, Signature, StatedTensor, check_signature
-from models.shards import INPUTS, LABELS, Column, Shards
+from models.shards import INPUTS, LABELS, Column, Shards, row_bytes
 from models.split import Split
 from models.weights import Shapes, check_same_shapes
 
-BATCHES_AT_ONCE = 64
+BATCHES_AT_ONCE, STACK_BYTES = 64, 2**24
+"""What Python hands over to tf.data at a time is at most either, and at least a batch."""
 
 
 def build(case: Case, constants: Constants | None = None) -> keras.Model:
@@ -210,7 +211,7 @@ def _learning_rate(plan: Training, rows: int) -> Any:
 def batches(shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[Any]:
     """Batches from shards, in the order of ``models.batches``, of some epochs, which count from 0.
 
-    Python hands over ``BATCHES_AT_ONCE`` at a time, and tf.data takes them apart.
+    Python hands over many at a time, and tf.data takes them apart.
     """
 
     def stacks() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
@@ -233,10 +234,9 @@ def batches(shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[A
 def _stacks(block: Split, batch_size: int) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Batches on a new first axis, (K, batch, ...); an epoch's last one may be smaller and stands alone."""
     whole = len(block) // batch_size
-    for first in range(0, whole, BATCHES_AT_ONCE):
-        rows = block.rows(
-            slice(first * batch_size, min(whole, first + BATCHES_AT_ONCE) * batch_size)
-        )
+    at_once = max(1, min(BATCHES_AT_ONCE, STACK_BYTES // (batch_size * row_bytes(block))))
+    for first in range(0, whole, at_once):
+        rows = block.rows(slice(first * batch_size, min(whole, first + at_once) * batch_size))
         yield _stacked(rows, batch_size)
     if rest := len(block) % batch_size:
         yield _stacked(block.rows(slice(whole * batch_size, None)), rest)
