@@ -222,9 +222,16 @@ def load_parts(case: Case, sample: int | None = None) -> Iterator[tuple[str, Spl
         loaded.check(case.contract)
         yield from (loaded if sample is None else loaded.sample(sample)).parts()
         return
+    if not isinstance(loaded, Iterable):
+        raise CaseError(
+            f"load() of {case.name!r} gave {type(loaded).__name__}; it must return a Dataset or yield its rows in "
+            "parts."
+        )
     taken = None if sample is None else _places(loaded, sample)
     passed = dict.fromkeys(SPLITS, 0)
     for name, part in loaded if taken is None else load(case.training.seed):
+        if name not in SPLITS:
+            raise CaseError(f"A part of {case.name!r}: {name!r} is not one of {', '.join(SPLITS)}.")
         if len(part) == 0:
             continue
         check_split(name, part, case.contract)
@@ -234,9 +241,9 @@ def load_parts(case: Case, sample: int | None = None) -> Iterator[tuple[str, Spl
 
 def _places(parts: Parts, sample: int) -> dict[str, np.ndarray]:
     """By split, the places of the rows that are taken; for that, all of them are counted first."""
-    whole = dict.fromkeys(SPLITS, 0)
+    whole: dict[str, int] = {}
     for name, part in parts:
-        whole[name] += len(part)
+        whole[name] = whole.get(name, 0) + len(part)
     return {name: spread_over(rows, share(sample, whole, name)) for name, rows in whole.items()}
 
 

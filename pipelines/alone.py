@@ -31,7 +31,7 @@ from pipelines.facts import (
 from pipelines.in_service import baseline_for
 from pipelines.measure import measure
 from pipelines.push import push
-from pipelines.quality import judge_quality
+from pipelines.quality import judge_quality, score_baseline
 from pipelines.serve import StartedServers, start_servers
 from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
@@ -78,7 +78,8 @@ def export_alone(space: Workspace) -> Manifest:
     )
     manifest = assemble_version(space, rows, exports)
     keep(space, manifest.version, "train", facts)
-    keep(space, manifest.version, "quality", judge_quality(space, rows, *facts.trainings))
+    quality = judge_quality(space, rows, score_baseline(space, rows), *facts.trainings)
+    keep(space, manifest.version, "quality", quality)
     baseline = baseline_for(space, rows) if validated else None
     evaluated = evaluate_slices(space, rows, baseline, *facts.trainings) if validated else None
     keep(space, manifest.version, "tfx", tfx_findings(space, validated, evaluated))

@@ -48,7 +48,7 @@ from pipelines.measure import (
 from pipelines.measuring.findings import HISTOGRAMS
 from pipelines.prefect_artifacts import publish_artifacts
 from pipelines.push import push
-from pipelines.quality import judge_quality
+from pipelines.quality import judge_quality, score_baseline
 from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
@@ -100,12 +100,14 @@ def side_by_side(
     """
     run = Run(Workspace.open(case, read_settings(), hyperparameters.changes(), fresh))
     try:
-        validated, rows = prepare_rows(run)
+        raw = split_rows(run)
+        scored = score_rows(run, raw)
+        validated, rows = prepare_rows(run, raw)
         initial = initialise_twins(run, rows)
         _raise_first(initial)
         same = run.submit(agree_before_training, *initial, after=_each("initialise")).result()
         trained = train_twins(run, rows, initial)
-        judged = judge_probabilities(run, rows, trained)
+        judged = judge_probabilities(run, rows, scored, trained)
         evaluating = evaluate_by_slices(run, rows, trained)
         manifest = export_version(run, rows, trained)
         trainings = [_training(run, future) for future in trained]
@@ -115,13 +117,14 @@ def side_by_side(
             "train",
             Trainings(trainings=trainings, same_model=same),
         )
+        _rename_flow_run(f"{case} v{manifest.version}")
+        verified = verify_files(run, manifest)
+        # What is measured from here on has nothing of ours beside it: not even how soon a server is ready.
         quality = judged.result() if judged else Findings()
         keep(run.space, manifest.version, "quality", quality)
         evaluated = evaluating.result() if evaluating else None
         sliced = tfx_findings(run.space, validated, evaluated)
         keep(run.space, manifest.version, "tfx", sliced)
-        _rename_flow_run(f"{case} v{manifest.version}")
-        verified = verify_files(run, manifest)
         run.submit(
             measure_part,
             manifest,
@@ -156,12 +159,31 @@ def side_by_side(
     return str(page)
 
 
-def prepare_rows(run: Run) -> tuple[ValidationFacts | None, DataFacts]:
-    """The splits, what TFX says of them, and the constants of preprocessing, where the case needs them."""
+def split_rows(run: Run) -> DataFacts:
+    """The splits as they are."""
     space = run.space
     rows: DataFacts = run.submit(
         prepare_data, key=space.data_key(), made=space.data_folder()
     ).result()
+    return rows
+
+
+def score_rows(run: Run, rows: DataFacts) -> PrefectFuture[Any] | None:
+    """The baseline, while TFX looks at the rows on one core: it needs no constants and no network."""
+    if run.space.case.quality is None:
+        return None
+    return run.submit(
+        score_baseline,
+        rows,
+        after=["prepare_data"],
+        key=run.space.baseline_digest(rows.digest),
+        made=run.space.baseline_folder(rows.digest),
+    )
+
+
+def prepare_rows(run: Run, rows: DataFacts) -> tuple[ValidationFacts | None, DataFacts]:
+    """What TFX says of the splits, and the constants of preprocessing, where the case needs them."""
+    space = run.space
     validated: ValidationFacts | None = None
     if space.uses_tfx:
         validated = run.submit(
@@ -241,16 +263,20 @@ def bless_and_push(
 
 
 def judge_probabilities(
-    run: Run, rows: DataFacts, trained: list[PrefectFuture[Any]]
+    run: Run,
+    rows: DataFacts,
+    scored: PrefectFuture[Any] | None,
+    trained: list[PrefectFuture[Any]],
 ) -> PrefectFuture[Any] | None:
     """Both networks beside the baseline, while they are exported; None where the case has none."""
-    if run.space.case.quality is None:
+    if scored is None:
         return None
     return run.submit(
         judge_quality,
         rows,
+        scored,
         *trained,
-        after=_each("train"),
+        after=[*_each("train"), "score_baseline"],
         key=run.space.quality_digest(rows.digest, rows.basis),
         made=run.space.baseline_folder(rows.digest),
     )

@@ -22,8 +22,36 @@ from pipelines.workspace import Workspace, log
 SCORES = "scores.npz"
 
 
-def judge_quality(space: Workspace, data: DataFacts, *trainings: TrainingFacts) -> Findings:
+def score_baseline(space: Workspace, data: DataFacts) -> str:
+    """Have the case's baseline answer the test split; it needs the rows, and no network.
+
+    Returns:
+        the folder of its answers; empty where the case has none.
+    """
+    if space.case.quality is None:
+        return ""
+    folder = space.baseline_folder(data.digest)
+    if not space.is_complete(folder):
+        began = time.perf_counter()
+        score = case_function(space.case.name, BASELINE.removesuffix(".py"), "score")
+        # A baseline has all rows in memory, as trees need them; they are gone when it is done.
+        probabilities = score(Dataset.read(Path(data.path)), space.case.training.seed)
+        seconds = np.array(time.perf_counter() - began)
+        with whole_folder(folder) as partial:
+            write_arrays(partial / SCORES, {"probabilities": probabilities, "seconds": seconds})
+    return str(folder)
+
+
+def judge_quality(
+    space: Workspace, data: DataFacts, scored: str, *trainings: TrainingFacts
+) -> Findings:
     """Score both networks and the baseline on the whole test split; each network must keep up with the baseline.
+
+    Args:
+        space: the case.
+        data: its splits.
+        scored: what ``score_baseline`` returned.
+        trainings: of both frameworks.
 
     Returns:
         nothing where the case asks nothing of its probabilities.
@@ -36,8 +64,9 @@ def judge_quality(space: Workspace, data: DataFacts, *trainings: TrainingFacts) 
         return Findings()
     labels = StoredDataset.open(Path(data.path)).test.labels()
     positive = labels == space.case.contract.labels.index(wanted.positive)
-    probabilities, seconds = _baseline(space, data)
-    baseline = _facts(wanted.baseline, None, probabilities, positive, seconds)
+    stored: Mapping[str, np.ndarray] = read_arrays(Path(scored) / SCORES)
+    seconds = float(stored["seconds"])
+    baseline = _facts(wanted.baseline, None, stored["probabilities"], positive, seconds)
     networks = [
         _facts(
             TITLES[facts.framework],
@@ -51,21 +80,6 @@ def judge_quality(space: Workspace, data: DataFacts, *trainings: TrainingFacts) 
     found = [*networks, baseline]
     log.info("ROC AUC: " + ", ".join(f"{each.subject} {each.roc_auc:.4f}" for each in found))
     return Findings(checks=list(_checks(networks, baseline, wanted)), quality=found)
-
-
-def _baseline(space: Workspace, data: DataFacts) -> tuple[np.ndarray, float]:
-    """Its probabilities on the test split, and the seconds that it took."""
-    folder = space.baseline_folder(data.digest)
-    if not space.is_complete(folder):
-        began = time.perf_counter()
-        score = case_function(space.case.name, BASELINE.removesuffix(".py"), "score")
-        # A baseline has all rows in memory, as trees need them; they are gone when it is done.
-        probabilities = score(Dataset.read(Path(data.path)), space.case.training.seed)
-        seconds = np.array(time.perf_counter() - began)
-        with whole_folder(folder) as partial:
-            write_arrays(partial / SCORES, {"probabilities": probabilities, "seconds": seconds})
-    stored: Mapping[str, np.ndarray] = read_arrays(folder / SCORES)
-    return stored["probabilities"], float(stored["seconds"])
 
 
 def _probabilities(

@@ -12,7 +12,7 @@ from models.dataset import Dataset, Split
 from models.framework import FRAMEWORKS
 from models.verbs import REFERENCE
 from pipelines.facts import DataFacts, Epoch, Outcome, TrainingFacts
-from pipelines.quality import judge_quality
+from pipelines.quality import judge_quality, score_baseline
 from pipelines.workspace import Workspace
 
 ROWS = 400
@@ -82,7 +82,7 @@ def trained(space: Workspace, rows: DataFacts, framework, sharpness: float) -> T
 
 def test_a_network_that_ranks_worse_than_the_baseline_fails_alone(space, rows):
     sharp, blunt = trained(space, rows, "tensorflow", 0.9), trained(space, rows, "pytorch", 0.01)
-    found = judge_quality(space, rows, sharp, blunt)
+    found = judge_quality(space, rows, score_baseline(space, rows), sharp, blunt)
     good, bad = found.checks
     assert (good.subject, good.outcome) == ("Keras", Outcome.PASS)
     assert (bad.subject, bad.outcome) == ("PyTorch", Outcome.FAIL)
@@ -96,12 +96,13 @@ def test_a_network_that_ranks_worse_than_the_baseline_fails_alone(space, rows):
 
 def test_the_baseline_is_made_once(space, rows):
     facts = [trained(space, rows, name, 0.9) for name in FRAMEWORKS]
-    first = judge_quality(space, rows, *facts)
+    first = judge_quality(space, rows, score_baseline(space, rows), *facts)
     (stored,) = space.home.glob("baseline/*/scores.npz")
     written = stored.stat().st_mtime_ns
-    assert judge_quality(space, rows, *facts) == first
+    assert judge_quality(space, rows, score_baseline(space, rows), *facts) == first
     assert stored.stat().st_mtime_ns == written
 
 
 def test_a_case_that_asks_nothing_gets_nothing(settings, rows):
-    assert judge_quality(Workspace.open("digits", settings), rows).quality == []
+    digits = Workspace.open("digits", settings)
+    assert judge_quality(digits, rows, score_baseline(digits, rows)).quality == []
