@@ -20,12 +20,14 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from benchmarks.figures import all_met, print_figures, write_json
+from benchmarks.figures import Figure, all_met, print_figures, write_json
 from benchmarks.pipeline import out, say
 from benchmarks.scale_figures import row_seconds, scale_figures
+from benchmarks.scale_formats import format_figures
 from benchmarks.scaling import Scale, Size
 from models.errors import StorageError, TwinServeError
 from models.framework import FRAMEWORKS, TITLES
+from models.worker import QUIET
 from pipelines.hardware import hardware, versions
 from pipelines.settings import PROJECT
 
@@ -41,17 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    began = time.monotonic()
     try:
         with _temporary_folder(max(options.factors)) as home:
-            sizes = measure(options, home)
+            figures = measure(options, home)
     except KeyboardInterrupt:
         out.print("Stopped; nothing is left running.")
         return 130
     except TwinServeError as error:
         out.print(f"[bold red]Error:[/] {error}", highlight=False)
         return 2
-    figures = scale_figures(sizes, time.monotonic() - began)
     print_figures(figures, out, "Many rows: time and memory")
     if options.json:
         write_json(options.json, figures, hardware=hardware(), versions=versions())
@@ -73,6 +73,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help=f"a smoke run: ×1 and ×3 of {QUICK_SAMPLE:,} rows; its figures say little",
     )
+    parser.add_argument(
+        "--formats", action="store_true", help="instead, the record format beside TFRecord and .npz"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
     options.factors = QUICK_FACTORS if options.quick else FACTORS
@@ -80,13 +83,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(options: argparse.Namespace, home: Path) -> list[Size]:
-    """Every size in turn, the smallest first."""
+def measure(options: argparse.Namespace, home: Path) -> list[Figure]:
+    """Every size in turn, the smallest first; or every format."""
+    began = time.monotonic()
     load = os.getloadavg()[0]
     say(f"Load of the machine at the start: {load:.2f} (more than 0.5 disturbs the figures)")
     say("the source: flights, its rows and their constants")
     scale = Scale(home, options.sample)
-    return [_size(scale, factor) for factor in options.factors]
+    if options.formats:
+        say("the formats")
+        os.environ.update(QUIET)  # TensorFlow, which only TFRecord needs, is imported below
+        return format_figures(home, scale.source())
+    sizes = [_size(scale, factor) for factor in options.factors]
+    return scale_figures(sizes, time.monotonic() - began)
 
 
 def _size(scale: Scale, factor: int) -> Size:

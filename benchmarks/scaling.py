@@ -76,9 +76,13 @@ class Scale:
         constants = compute_constants(self._case.contract, train, "")
         write_constants(home / CONSTANTS, constants)
 
+    def source(self) -> Dataset:
+        """The rows, once."""
+        return Dataset.read(self._home / "source")
+
     def write(self, factor: int) -> tuple[Path, float]:
         """So many times the rows, drawn with replacement; the folder, and the seconds."""
-        source = Dataset.read(self._home / "source")
+        source = self.source()
         began = time.perf_counter()
         folder = self._home / f"{factor}x"
         write_parts(folder, _resampled(source, factor))
