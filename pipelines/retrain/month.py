@@ -23,6 +23,7 @@ from pipelines.flow import (
     initialise_twins,
     prepare_rows,
     served,
+    split_rows,
     train_twins,
 )
 from pipelines.in_service import InService
@@ -137,7 +138,7 @@ def _watch(run: Run, span: int, rows: DataFacts, policy: Policy, before: Before)
 
 def _retrain(run: Run, found: SpanFacts, before: Before) -> SpanFacts:
     """Train both frameworks, evaluate against the model in service, and push what every blessing admits."""
-    validated, rows = prepare_rows(run)
+    validated, rows = prepare_rows(run, split_rows(run))
     assert validated  # TFX takes part: the flow has asked
     initial = initialise_twins(run, rows)
     same = run.submit(agree_before_training, *initial).result()
