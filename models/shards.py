@@ -95,6 +95,15 @@ class Shards:
         """Every shard, one at a time, in the order of the rows."""
         return (self.shard(number) for number in range(len(self.shards)))
 
+    def check(self) -> None:
+        """Read every shard once, so that what is wrong is told before the work, and by name.
+
+        Raises:
+            ArtifactCorrupt: a shard is gone, cut off, or not what was written.
+        """
+        for _ in self.parts():
+            pass
+
     def read(self) -> Split:
         """All rows at once."""
         return joined(list(self.parts()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from models.errors import ArtifactCorrupt
 from models.framework import FRAMEWORKS
 from models.shards import Shards, ShardWriter
 from models.split import Split
+from tests.conftest import Trained
 from tests.models.batches_of_both import BATCH_SIZE, EPOCHS, SEEDS
 
 PROJECT = Path(__file__).parents[2]
@@ -149,6 +151,28 @@ def drawn(folder: Path, framework: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.mark.frameworks
+def test_a_training_on_a_shard_that_is_cut_off_ends_by_name_and_leaves_nothing(
+    trained: Trained, tmp_path: Path
+):
+    shutil.copytree(trained.data.path, tmp_path / "dataset")
+    shard = tmp_path / "dataset" / "train-00000.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1])
+
+    def train(framework: str) -> str:
+        folder = trained.space.initial_folder(framework, trained.data.basis)
+        target = tmp_path / "training" / framework
+        with pytest.raises(ArtifactCorrupt) as told:
+            trained.space.call(
+                framework, "train", str(shard.parent), initial=str(folder), target=str(target)
+            )
+        return str(told.value)
+
+    with ThreadPoolExecutor() as pool:
+        assert all("train-00000.safetensors" in told for told in pool.map(train, FRAMEWORKS))
+    assert not list((tmp_path / "training").iterdir())
 
 
 def test_a_shard_that_is_cut_off_ends_the_epoch_by_name(tmp_path: Path):

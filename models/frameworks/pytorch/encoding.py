@@ -45,8 +45,12 @@ def encode_shards(network: nn.Module, shards: Shards, contract: Contract, folder
         shards: the raw rows.
         contract: the order of the inputs.
         folder: for the encoded shards, made here; unused where the network has no encoder.
+
+    Raises:
+        ArtifactCorrupt: a shard is not what was written.
     """
     if not has_encoder(network):
+        shards.check()
         return shards
     folder.mkdir(parents=True)
     writer = ShardWriter(folder, "encoder")

@@ -47,9 +47,13 @@ def encode_shards(network: keras.Model, shards: Shards, contract: Contract, fold
         shards: the raw rows.
         contract: the order of the inputs.
         folder: for the encoded shards, made here; unused where the network has no encoder.
+
+    Raises:
+        ArtifactCorrupt: a shard is not what was written.
     """
     layer = encoder_of(network)
     if layer is None:
+        shards.check()
         return shards
     folder.mkdir(parents=True)
     writer, run = ShardWriter(folder, ENCODER), tf.function(layer, reduce_retracing=True)
