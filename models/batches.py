@@ -70,6 +70,7 @@ def blocks(shards: Shards, plan: Training, epoch: int) -> Iterator[Split]:
         left = Split({name: rows.copy() for name, rows in rest.inputs.items()}, rest.labels.copy())
         if whole:
             yield block.rows(slice(0, whole))
+        del block, rest  # before there is room made for the next window
 
 
 def _shuffled(shards: Shards, window: Window, left: Split | None) -> Split:

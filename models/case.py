@@ -23,7 +23,7 @@ from models.errors import CaseError, UnknownCase
 from models.formats import MAY_BE_ABSENT, Format
 from models.parity import Tolerance
 from models.shards import Shards
-from models.split import spread_over
+from models.split import joined, spread_over
 
 FILES = ("case.py", "data.py", "tensorflow.py", "pytorch.py")
 BASELINE = "baseline.py"
@@ -203,6 +203,14 @@ def load_case(name: str, folders: Iterable[Path] = ()) -> Case:
     if case.span:
         _check_files(name, folder, (SCHEMA,))
     return case
+
+
+def load_dataset(case: Case, sample: int | None = None) -> Dataset:
+    """The same in memory: see :func:`load_parts`."""
+    found: dict[str, list[Split]] = {}
+    for name, part in load_parts(case, sample):
+        found.setdefault(name, []).append(part)
+    return Dataset(**{name: joined(parts) for name, parts in found.items()})
 
 
 def load_parts(case: Case, sample: int | None = None) -> Iterator[tuple[str, Split]]:

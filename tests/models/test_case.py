@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.case import Case, Quality, case_folder, case_module, case_names, load_case, load_parts
-from models.dataset import Dataset
+from models.case import Case, Quality, case_folder, case_module, case_names, load_case, load_dataset
 from models.errors import CaseError, TwinServeError, UnknownCase
 
 CASE_PY = """
@@ -48,10 +47,6 @@ def files(name: str, **changes: str | None) -> dict[str, str]:
     return {f"{part}.py": text for part, text in texts.items() if text is not None}
 
 
-def loaded(case: Case, sample: int | None = None) -> Dataset:
-    return Dataset(**dict(load_parts(case, sample)))
-
-
 def test_digits_is_there_and_is_what_it_says():
     case = load_case("digits")
     assert isinstance(case, Case)
@@ -62,7 +57,7 @@ def test_digits_is_there_and_is_what_it_says():
 
 def test_digits_has_1797_rows_in_three_stratified_splits_for_every_seed():
     case = load_case("digits")
-    dataset = loaded(case)
+    dataset = load_dataset(case)
     parts = [dataset.train, dataset.validation, dataset.test]
     assert [len(part) for part in parts] == [1078, 359, 360]
     for part in parts:
@@ -70,8 +65,8 @@ def test_digits_has_1797_rows_in_three_stratified_splits_for_every_seed():
         assert abs(shares - 0.1).max() < 0.01
         assert part.inputs["image"].min() == 0
         assert part.inputs["image"].max() == 16
-    assert loaded(case).digest() == dataset.digest()
-    assert loaded(case.with_training({"seed": 8})).digest() != dataset.digest()
+    assert load_dataset(case).digest() == dataset.digest()
+    assert load_dataset(case.with_training({"seed": 8})).digest() != dataset.digest()
 
 
 def test_hyperparameters_are_changed_in_a_copy():
@@ -88,7 +83,7 @@ def test_a_case_of_another_home_is_found_beside_ours(write_case):
     case = load_case("guest", [home])
     assert case.title == "A test"
     assert case_folder("guest") == home / "guest"
-    dataset = loaded(case)
+    dataset = load_dataset(case)
     assert (dataset.train.inputs["x"] == 3).all()
 
 
@@ -152,26 +147,26 @@ def test_data_that_cannot_be_imported_is_told_why(write_case):
     home = write_case("bad_data", files("bad_data", data="import no_such_module_at_all\n"))
     case = load_case("bad_data", [home])
     with pytest.raises(CaseError, match=r"data\.py cannot be imported"):
-        loaded(case)
+        load_dataset(case)
 
 
 def test_data_without_a_load_is_told_so(write_case):
     home = write_case("no_load", files("no_load", data="rows = 3\n"))
     with pytest.raises(CaseError, match="load"):
-        loaded(load_case("no_load", [home]))
+        load_dataset(load_case("no_load", [home]))
 
 
 def test_data_that_disagree_with_the_contract_are_refused(write_case):
     wrong = DATA_PY.replace("(4, 2)", "(4, 3)")
     home = write_case("wrong_data", files("wrong_data", data=wrong))
     with pytest.raises(CaseError, match=r"x of the train split is float32\(4, 3\)"):
-        loaded(load_case("wrong_data", [home]))
+        load_dataset(load_case("wrong_data", [home]))
 
 
 def test_importing_a_case_imports_no_network(write_case, tmp_path: Path):
     """Both would be in one process: the networks of this case raise when they are imported."""
     home = write_case("lazy", files("lazy"))
-    loaded(load_case("lazy", [home]))
+    load_dataset(load_case("lazy", [home]))
     with pytest.raises((TwinServeError, RuntimeError), match="processes of their own"):
         case_module("lazy", "pytorch")
 
@@ -219,4 +214,4 @@ def test_what_a_case_cannot_ask_for(changes, told):
 
 def test_a_sample_is_taken_of_any_case(write_case):
     home = write_case("few", files("few"))
-    assert len(loaded(load_case("few", [home]), sample=6).train) == 2
+    assert len(load_dataset(load_case("few", [home]), sample=6).train) == 2

@@ -187,6 +187,7 @@ class _Batches(IterableDataset[Batch]):
         for epoch in self._epochs:
             for block in blocks(self._shards, self._plan, epoch):
                 yield from self._of(block)
+                del block  # before the next window is read
 
     def _of(self, block: Split) -> Iterator[Batch]:
         tensors = _tensors_in(block)
@@ -194,8 +195,12 @@ class _Batches(IterableDataset[Batch]):
             rows.split(self._plan.batch_size)
             for rows in (*tensors.values(), torch.from_numpy(block.labels))
         ]
-        for *inputs, labels in zip(*columns, strict=True):
+        *others, last = zip(*columns, strict=True)
+        for *inputs, labels in others:
             yield dict(zip(tensors, inputs, strict=True)), labels
+        # Whoever takes the batches has the last one while the next window is read: it must not hold this one.
+        *inputs, labels = (rows.clone() for rows in last)
+        yield dict(zip(tensors, inputs, strict=True)), labels
 
 
 def _tensors_in(split: Split) -> dict[str, Tensor]:

@@ -218,6 +218,7 @@ def batches(shards: Shards, plan: Training, epochs: Iterable[int]) -> Iterable[A
         for epoch in epochs:
             for block in blocks(shards, plan, epoch):
                 yield from _stacks(block, plan.batch_size)
+                del block  # before the next window is read
 
     inputs = {name: _stack_spec(shards.columns[INPUTS + name]) for name in shards.input_names}
     signature = (inputs, _stack_spec(shards.columns[LABELS]))
