@@ -20,6 +20,8 @@ from serving.load.job import LoadJob
 from serving.load.schedule import steps
 
 SAY_EVERY_SECONDS = 5.0
+FEWEST_STEPS = 5
+"""Before this many are done nobody knows how long the rest will take."""
 STOP_SECONDS = 5.0
 
 Told = Callable[[dict[str, Any]], None]
@@ -114,10 +116,13 @@ class Progress:
         if step["kind"] == "accuracy" and step["wrong"]:
             log.warning(f"{endpoint} answers wrongly, so it is not measured: {step['problem']}")
         now = self._clock()
-        if now - self._said < SAY_EVERY_SECONDS or self._done >= self._steps:
+        if self._done == 1:
+            self._began = now  # what the process took to start says nothing of what is to come
+        due = now - self._said >= SAY_EVERY_SECONDS and self._done >= FEWEST_STEPS
+        if not due or self._done >= self._steps:
             return
         self._said = now
-        left = (now - self._began) / self._done * (self._steps - self._done)
+        left = (now - self._began) / (self._done - 1) * (self._steps - self._done)
         log.info(
             f"Measure: {self._done} of {self._steps}, {what(step)} of {endpoint}; "
             f"about {duration(left)} left"

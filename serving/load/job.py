@@ -71,8 +71,8 @@ class LoadPlan:
         return self.warmup_seconds * 2 + windows + self.sweep_seconds * len(self.sweep)
 
     def timeout_seconds(self, endpoints: int) -> float:
-        """After which it cannot be right any more: slow answers may stretch a window."""
-        return 120 + 3 * endpoints * self.seconds
+        """After which it cannot be right any more: slow answers may stretch a window to four times its length."""
+        return 300 + 5 * endpoints * self.seconds
 
 
 QUICK = LoadPlan(
