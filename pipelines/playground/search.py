@@ -68,7 +68,7 @@ class Changes:
         self._words = words
         self._frame = frame
         self._spread = {
-            spec.name: np.nanstd(split.inputs[spec.name].astype(np.float64), axis=0)
+            spec.name: _spread(split.inputs[spec.name])
             for spec in contract.inputs
             if not spec.is_text and frame is None
         }
@@ -254,6 +254,12 @@ def _compared(engines: Sequence[Engine], kind: Kind) -> list[Engine]:
         for side in SIDES[kind]
     ]
     return [each for each in sides if each]
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Standard deviation over the rows, missing ones left out; 0 where all are missing."""
+    known = np.ma.masked_invalid(rows.astype(np.float64))
+    return np.asarray(np.ma.filled(known.std(axis=0), 0.0))
 
 
 def _way(cells: float, ahead: str, back: str) -> str:
