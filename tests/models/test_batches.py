@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -111,6 +112,23 @@ def test_no_more_than_a_window_is_ever_read_before_its_batches_are_asked_for(
         most_rows = max(most_rows, len(block))
     assert most_rows < 4 * WINDOW_SHARDS + 3
     assert sorted(read) == sorted(shard.file for shard in shards.shards)
+
+
+def test_a_window_is_gone_before_there_is_room_made_for_the_next(tmp_path: Path, monkeypatch):
+    shards = written(tmp_path, [4] * (4 * WINDOW_SHARDS))
+    made: list[weakref.ref[np.ndarray]] = []
+    make_room = Shards.room
+
+    def watched(self: Shards, rows: int) -> Split:
+        assert not [one for one in made if one() is not None]
+        room = make_room(self, rows)
+        made.append(weakref.ref(room.labels))
+        return room
+
+    monkeypatch.setattr(Shards, "room", watched)
+    for block in blocks(shards, Training(batch_size=3, seed=7), epoch=0):
+        del block
+    assert len(made) == 4
 
 
 @pytest.mark.frameworks

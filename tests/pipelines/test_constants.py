@@ -28,8 +28,8 @@ def rows(space: Workspace, tmp_path: Path) -> DataFacts:
     inputs = {spec.name: spec.filled(6, spec.low) for spec in space.case.contract.inputs}
     split = Split({**inputs, "carrier": np.array(["UA"] * 6)}, np.zeros(6, np.int64))
     dataset = Dataset(split, split, split)
-    dataset.write(tmp_path / "dataset.npz")
-    return DataFacts(digest=dataset.digest(), path=str(tmp_path / "dataset.npz"), rows={"train": 6})
+    dataset.write(tmp_path / "dataset")
+    return DataFacts(digest=dataset.digest(), path=str(tmp_path / "dataset"), rows={"train": 6})
 
 
 def test_numpys_are_made_once_and_are_part_of_what_networks_are_made_from(space, rows):
