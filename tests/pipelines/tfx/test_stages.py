@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,10 +21,14 @@ from pipelines.facts import (
     Findings,
     InfraFacts,
     Outcome,
+    PushRecord,
     TrainingFacts,
     ValidationFacts,
 )
+from pipelines.in_service import InService
+from pipelines.push import push
 from pipelines.settings import Settings
+from pipelines.tfx import stages
 from pipelines.tfx.stages import (
     DEPLOYED,
     evaluate_slices,
@@ -36,6 +39,7 @@ from pipelines.tfx.stages import (
     validate_data,
 )
 from pipelines.workspace import Workspace
+from serving.pushed import Pushed
 from tests.pipelines.tfx.conftest import Table, month_of_flights
 
 pytestmark = [pytest.mark.tfx, pytest.mark.timeout(280)]
@@ -175,34 +179,49 @@ def test_from_rows_to_a_lineage(space: Workspace) -> None:
     assert tree.count("TwinServeSpan") == 4
 
 
-def test_a_model_that_fails_is_not_blessed_and_nothing_is_pushed(space: Workspace) -> None:
+def test_a_model_worse_than_the_one_in_service_is_named_and_not_pushed(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = facts_of(space)
     validated = validate_data(space, data)
-    # A verdict is kept by what the models were made from, and these are made up: forget the other test's.
-    shutil.rmtree(space.evaluation_folder(data.digest, data.basis), ignore_errors=True)
+    answer(space, data, good=True)
+    knowing = [
+        stages.scores_in_training(space, space.training_folder(name, data.basis))
+        for name in FRAMEWORKS
+    ]
+    asked = dict(zip(FRAMEWORKS, ([scores] for scores in knowing), strict=True))
+    monkeypatch.setattr(stages, "scores_of", lambda *_: asked)
     trainings = answer(space, data, good=False)
-    evaluated = evaluate_slices(space, data, None, *trainings)
-    keras, pytorch, _ = evaluated.findings.checks
+    evaluated = evaluate_slices(space, data, service(space), *trainings)
+    keras, pytorch, compared = evaluated.findings.checks
     assert (keras.outcome, pytorch.outcome) == (Outcome.PASS, Outcome.FAIL)
     assert "all rows: roc_auc" in pytorch.detail
+    assert "at most 0.01 worse than the model in service" in pytorch.detail
+    assert evaluated.compared_with == 7
+    assert "version 7: Keras ROC AUC" in compared.figure
     assert set(evaluated.blessings) == {"tensorflow"}
-    assert evaluated.findings.slices
-    for model in evaluated.findings.slices.models:
-        assert model.blessed is (model.framework == "tensorflow")
-        assert ("", "roc_auc") in {
-            (each.column, each.metric) for each in model.missed
-        } or model.blessed
-        whole = model.slices[0]
-        assert (whole.column, whole.rows) == ("", ROWS)
-        low, high = whole.metrics["roc_auc"].low, whole.metrics["roc_auc"].high
-        assert low is not None
-        assert high is not None
-        assert low < (whole.metrics["roc_auc"].value or 0) < high
+    blessings = blessings_of(space, validated, evaluated)
     with pytest.raises(NotBlessed, match="pytorch"):
-        record_push(space, manifest_of(space, 2), blessings_of(space, validated, evaluated))
-    with pytest.raises(NotBlessed):
-        nobody = EvaluationFacts(blessings={}, findings=evaluated.findings)
-        record_push(space, manifest_of(space, 3), blessings_of(space, validated, nobody))
+        record_push(space, manifest_of(space, 2), blessings)
+    refused = push(space, manifest_of(space, 2), blessings)
+    assert not refused.pushed
+    assert "roc_auc" in refused.findings.checks[0].detail
+    assert not space.pushed_folder().exists()
+
+
+def service(space: Workspace) -> InService:
+    """Version 7, in name only: its answers are put in the test's place of them."""
+    record = PushRecord(
+        case=space.case.name,
+        version=7,
+        pushed=datetime(2026, 1, 2, tzinfo=UTC),
+        replaced=None,
+        training={name: f"{name}-7" for name in FRAMEWORKS},
+        trained_on=[1],
+        evaluation_blessings={},
+        infra_blessings={},
+    )
+    return InService(Pushed(7, space.home), record)
 
 
 def test_rows_that_the_schema_does_not_know_end_the_run(space: Workspace) -> None:
