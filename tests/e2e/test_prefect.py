@@ -104,6 +104,13 @@ def test_a_bad_parameter_is_refused_before_anything_runs(
 
 
 @pytest.mark.usefixtures("deployments")
+def test_retraining_is_offered_on_a_schedule(server: tuple[Any, str]) -> None:
+    _, url = server
+    (row,) = [row for row in found(url, "deployments") if row["schedules"]]
+    assert (row["name"], row["parameters"]) == ("flights", {"case": "flights", "at_most": 1})
+
+
+@pytest.mark.usefixtures("deployments")
 def test_the_form_knows_the_parameters(server: tuple[Any, str]) -> None:
     _, url = server
     (row,) = [row for row in found(url, "deployments") if row["name"] == "digits"]
