@@ -13,7 +13,8 @@ from serving.pushed import in_service
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow, pytest.mark.tfx]
 
-SAMPLE = "12000"
+SAMPLE = "50000"
+"""Fewer rows a month say too little of a slice to bless a model by it."""
 
 
 @pytest.fixture(scope="module")
