@@ -143,7 +143,8 @@ def headlines(claims: Sequence[ClaimFacts]) -> list[Evidence]:
     said = [Evidence(sentence(group), _intervals(group)) for group in groups.values()]
     refused = [claim for claim in chosen if claim.ruling == "refused"]
     if refused:
-        reasons = "; ".join(dict.fromkeys(claim.figures for claim in refused))
+        each = (reason for claim in refused for reason in claim.figures.split("; "))
+        reasons = "; ".join(dict.fromkeys(each))
         number = f"{len(refused)} of {figures.count(len(chosen), 'comparison')}"
         said.append(Evidence(f"No claim about {number}", reasons, caution=True))
     return said

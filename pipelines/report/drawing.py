@@ -67,6 +67,16 @@ class Figure:
     marks: tuple[Mark, ...] = ()
     keys: tuple[Key, ...] = ()
 
+    def marks_of(self, key: Key) -> list[Mark]:
+        """What stands against one line, for its place in the legend."""
+        return [mark for mark in self.marks if mark.about == key.label]
+
+    @property
+    def marks_above(self) -> list[Mark]:
+        """What concerns the whole drawing, or what is not drawn."""
+        named = {key.label for key in self.keys}
+        return [mark for mark in self.marks if mark.about not in named]
+
 
 @dataclass(frozen=True)
 class Bar:

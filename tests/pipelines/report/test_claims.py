@@ -138,6 +138,9 @@ def test_on_top_stand_the_highest_percentile_and_the_most_clients() -> None:
 
 def test_refused_ones_are_counted_with_their_reasons_and_quick_runs_say_so() -> None:
     refused = {"protocol": "gRPC", "usable": False, "why_not": "the client was the limit"}
+    more = {**refused, "scenario": "Server", "why_not": "A is UNSTABLE; the client was the limit"}
+    *_, said = headlines(claims_of(load_of({}, refused, more)))
+    assert said.figures == "the client was the limit; A is UNSTABLE"
     first, second = headlines(claims_of(load_of({}, refused, quick=True)))
     assert first.figures.endswith("; quick runs")
     assert (second.claim, second.figures, second.caution) == (
