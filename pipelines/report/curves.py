@@ -17,6 +17,8 @@ from pipelines.report.drawing import CARD, Key, log_ticks
 
 ROOM_FOR_WORDS = 2.2
 """What is above the highest point of a log scale where rules have words at their upper ends."""
+LEFT_FROM, RIGHT_UNTIL = 0.25, 0.75
+"""Shares of the width between which words have room on either side."""
 DASHES: dict[str, list[int]] = {"REST": [1, 0], "gRPC": [5, 4]}
 
 
@@ -95,9 +97,9 @@ def curves(
         ys.append(max(ys) * (ROOM_FOR_WORDS if upward.log else 1.2))
     y = _channel(alt.Y, "y:Q", upward, ys, grid=True)
     layers = [layer for line in lines if line.points for layer in _line(line, x, y)]
-    middle = (min(xs) + max(xs)) / 2
+    ends = (min(xs), max(xs))
     drawn = [_rule(rule, x, y) for rule in rules]
-    return alt.LayerChart(layer=[*drawn, *layers, *(_word(rule, x, y, middle) for rule in rules)])
+    return alt.LayerChart(layer=[*drawn, *layers, *(_word(rule, x, y, ends) for rule in rules)])
 
 
 def _channel(kind: Any, field: str, axis: Axis, values: Iterable[float], grid: bool) -> Any:
@@ -161,11 +163,12 @@ def _rule(rule: Rule, x: Any, y: Any) -> alt.Chart:
     return chart
 
 
-def _word(rule: Rule, x: Any, y: Any, middle: float) -> Any:
-    """Beside its rule, on the side where there is more room."""
+def _word(rule: Rule, x: Any, y: Any, ends: tuple[float, float]) -> Any:
+    """The first rule's words stand to its left and the others' to their right, where there is room."""
     data = alt.Chart(alt.Data(values=[{"x": rule.at, "y": rule.at, "text": rule.text}]))
     if rule.upright:
-        left = rule.at > middle
+        share = (rule.at - ends[0]) / max(ends[1] - ends[0], 1e-9)
+        left = share > (LEFT_FROM if rule.row == 0 else RIGHT_UNTIL)
         beside = data.mark_text(
             align="right" if left else "left",
             dx=-5 if left else 5,

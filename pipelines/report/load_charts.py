@@ -204,7 +204,7 @@ def _offered(report: RunReport, load: LoadFacts, protocol: Protocol) -> Figure |
     """Latency by offered load, with the knee: up to there more load costs little."""
     rows = [f for f in load.sweep if f.protocol == protocol and f.target_per_second]
     good = [facts for facts in rows if is_drawn(facts)]
-    rank = next((r for r in (99.0, 90.0, 50.0) if any(f.percentile(r) for f in good)), None)
+    rank = _rank_of(good)
     if rank is None:
         return None
     lines = [
@@ -223,6 +223,13 @@ def _offered(report: RunReport, load: LoadFacts, protocol: Protocol) -> Figure |
     # That a load beyond the knee is INVALID is what a sweep is for: the points say so.
     kept = tuple(mark for mark in marks if mark.word != "INVALID")
     return Figure(title, note.strip(), svg, heads, table, kept, keys_of(lines))
+
+
+def _rank_of(rows: Sequence[ScenarioFacts]) -> float | None:
+    """The highest percentile that most points have samples for; none where none has any."""
+    count = {rank: sum(1 for each in rows if each.percentile(rank)) for rank in (99.0, 90.0, 50.0)}
+    most = max(count.values())
+    return next((rank for rank in count if count[rank] == most), None) if most else None
 
 
 def _load_point(facts: ScenarioFacts, rank: float) -> Point | None:

@@ -119,7 +119,10 @@ def drift_table(facts: StatisticsFacts) -> DriftTable | None:
     if not spans:
         return None
     found = {(each.feature, each.span): each for each in facts.drift}
-    names = [each.name for each in by_drift(facts) if any(each.name == key[0] for key in found)]
+    worst: dict[str, float] = {}
+    for each in facts.drift:  # the label among them, which is no feature
+        worst[each.feature] = max(worst.get(each.feature, 0.0), strain(each))
+    names = sorted(worst, key=lambda name: -worst[name])
     return DriftTable(
         facts.span,
         spans,

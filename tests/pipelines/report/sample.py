@@ -151,6 +151,7 @@ def _statistics() -> StatisticsFacts:
     drift = [
         ("carrier", 2, "l_infty", 0.01, 0.1),
         ("carrier", 3, "l_infty", 0.02, 0.1),
+        ("late", 2, "jensen_shannon_divergence", 0.03, 0.2),
         ("temp", 2, "jensen_shannon_divergence", 0.71, 0.6),
         ("temp", 3, "jensen_shannon_divergence", 0.25, 0.6),
     ]

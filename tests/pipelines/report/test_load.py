@@ -113,6 +113,22 @@ def test_void_figures_are_nowhere(make: Make, pages: dict[str, Path]) -> None:
     assert "No claim about" in texts(html)
 
 
+def test_offered_load_is_drawn_by_the_percentile_that_most_points_have(make: Make) -> None:
+    report = make("measured")
+    assert report.load
+    few = [
+        each.model_copy(update={"percentiles": [p for p in each.percentiles if p.rank <= 90]})
+        if number % 4
+        else each
+        for number, each in enumerate(report.load.sweep)
+    ]
+    short = report.model_copy(update={"load": report.load.model_copy(update={"sweep": few})})
+    charts = [each for each in load_charts(short) if "offered load" in each.title]
+    assert {each.columns[2] for each in charts} == {"p90 ms"}
+    full = [each for each in load_charts(report) if "offered load" in each.title]
+    assert {each.columns[2] for each in full} == {"p99 ms"}
+
+
 def test_knee_and_bound_are_named_in_the_drawing(pages: dict[str, Path]) -> None:
     chart = figure(drawn(pages["measured"]), "Latency against offered load, REST")
     assert ">955/s</text>" in chart

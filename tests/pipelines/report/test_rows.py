@@ -49,7 +49,10 @@ def test_features_stand_split_by_split_those_that_drift_most_first(html: str) ->
 def test_drift_is_marked_where_it_is_beyond_its_threshold(html: str) -> None:
     marked = re.findall(r'class="(beyond|inside)" style="[^"]*" data-tip="([^:]+): ', html)
     assert [where for how, where in marked if how == "beyond"] == ["temp, month 2 against month 1"]
-    assert len(marked) == 4
+    assert [where for how, where in marked if where.startswith("late")] == [
+        "late, month 2 against month 1"
+    ]
+    assert len(marked) == 5
 
 
 def test_slices_come_worst_first_and_missed_ones_are_named_in_red(html: str) -> None:
