@@ -15,8 +15,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from serving.tfserving.embedded import LABEL
+from serving.tfserving.embedded.options.batching_parameters import read_batching_parameters
 from serving.tfserving.embedded.options.command_line import CommandLine, read_command_line, usage
-from serving.tfserving.embedded.options.flags import WITHOUT_MEANING, check_flags
+from serving.tfserving.embedded.options.flags import WITHOUT_MEANING, Flags, check_flags
+from serving.tfserving.embedded.options.monitoring import read_metrics_path
+from serving.tfserving.embedded.options.tls import read_server_credentials
 from serving.tfserving.embedded.status import StatusError
 
 FAILED = 255
@@ -59,10 +62,22 @@ def _start_log(line: CommandLine) -> None:
 
 def _run(line: CommandLine) -> None:
     check_flags(line.flags)
+    _check_files(line.flags)
     # The import that takes time, after everything that can be said without it.
     from serving.tfserving.embedded.server import run  # noqa: PLC0415
 
     run(line.flags)
+
+
+def _check_files(flags: Flags) -> None:
+    """Say what is wrong in a file of settings before TensorFlow and the models are loaded.
+
+    The binary reads some of these files later; the words are the same.
+    """
+    read_metrics_path(flags.monitoring_config_file)
+    read_server_credentials(flags.ssl_config_file)
+    if flags.enable_batching and not flags.platform_config_file:
+        read_batching_parameters(flags.batching_parameters_file).check_threads()
 
 
 def _program() -> str:
