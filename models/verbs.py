@@ -293,8 +293,13 @@ def _ask(
 
 def _answers(predictor: Predictor, case: Case, test: Shards) -> dict[str, np.ndarray]:
     """Only the answers of all rows are held, never the rows."""
-    answered = [predict_in_batches(predictor, part.inputs, ROWS_AT_ONCE) for part in test.parts()]
-    whole = {name: np.concatenate([each[name] for each in answered]) for name in answered[0]}
+    whole: dict[str, np.ndarray] = {}
+    start = 0
+    for part in test.parts():
+        for name, rows in predict_in_batches(predictor, part.inputs, ROWS_AT_ONCE).items():
+            every = whole.setdefault(name, np.empty((len(test), *rows.shape[1:]), rows.dtype))
+            every[start : start + len(part)] = rows
+        start += len(part)
     compared = spread_over(len(test), case.compared_rows)
     parts: dict[str, Tensors] = {
         "whole": whole,
