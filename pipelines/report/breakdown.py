@@ -14,6 +14,8 @@ from pipelines.report.sides import framework_of
 from pipelines.report.stacks import Stack, stacked_rows
 
 MEGA = 1e6
+BEYOND = 0.3
+"""Share of the whole by which its parts may be more: the model may be faster inside the server."""
 
 
 def breakdown_charts(report: RunReport) -> list[Figure]:
@@ -36,7 +38,7 @@ def _overhead(report: RunReport) -> Iterable[Figure]:
     if found is None or not found.rows:
         return
     stacks = [_overhead_stack(report, row) for row in found.rows]
-    marks = [mark for row in found.rows for mark in _void(row.wrong, row.requests, _endpoint(row))]
+    marks = [mark for row in found.rows for mark in _overhead_marks(row)]
     heads = ("Endpoint", "Whole ms", "Model", "Server", "Protocol", "Rest", "Request")
     table = tuple(_overhead_cells(row) for row in found.rows)
     title = "Where a request's time goes"
@@ -54,6 +56,20 @@ def _endpoint(row: OverheadRow | CpuRow) -> str:
     return f"{row.server} · {row.protocol}"
 
 
+def _adds_up(row: OverheadRow) -> bool:
+    """Parts that together are clearly more than the whole were disturbed: they divide nothing."""
+    return row.rest_ms >= -BEYOND * row.served_ms
+
+
+def _overhead_marks(row: OverheadRow) -> list[Mark]:
+    if row.wrong or _adds_up(row):
+        return _void(row.wrong, row.requests, _endpoint(row))
+    whole = figures.milliseconds(row.served_ms)
+    parts = figures.milliseconds(row.served_ms - row.rest_ms)
+    why = f"its parts add up to {parts}, and the whole took {whole}: not divided"
+    return [Mark("UNSTABLE", _endpoint(row), why)]
+
+
 def _overhead_stack(report: RunReport, row: OverheadRow) -> Stack:
     parts = (
         ("model", row.model_ms), ("server", row.server_ms),
@@ -63,7 +79,9 @@ def _overhead_stack(report: RunReport, row: OverheadRow) -> Stack:
         _endpoint(row),
         figures.VOIDED if row.wrong else figures.milliseconds(row.served_ms),
         _colour(report, row.server),
-        () if row.wrong else tuple((n, value, figures.milliseconds(value)) for n, value in parts),
+        ()
+        if row.wrong or not _adds_up(row)
+        else tuple((n, value, figures.milliseconds(value)) for n, value in parts),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipelines.facts import RunReport
 from pipelines.report import write_report
+from pipelines.report.breakdown import breakdown_charts
 from pipelines.report.curves import percentile_position
 from pipelines.report.load import load_groups
 from pipelines.report.load_charts import load_charts
@@ -153,6 +154,22 @@ def test_a_request_is_divided_into_its_parts_and_a_void_one_is_not(pages: dict[s
     _, *widths = [float(width) for width in re.findall(r'd="M[0-9.-]+,[0-9.-]+h([0-9.]+)v', chart)]
     scale = widths[0] / 0.31
     assert widths[:4] == pytest.approx([scale * ms for ms in (0.31, 0.4, 0.25, 0.14)], rel=0.02)
+
+
+def test_parts_that_are_more_than_the_whole_divide_nothing(make: Make) -> None:
+    report = make("measured")
+    overhead = report.breakdown.overhead
+    assert overhead
+    rows = [
+        each.model_copy(update={"rest_ms": -2 * each.served_ms, "wrong": 0})
+        for each in overhead.rows
+    ]
+    parts = report.breakdown.model_copy(
+        update={"overhead": overhead.model_copy(update={"rows": rows})}
+    )
+    chart = breakdown_charts(report.model_copy(update={"breakdown": parts}))[0]
+    assert ", model: " not in str(chart.svg)
+    assert {mark.word for mark in chart.marks if mark.about} == {"UNSTABLE"}
 
 
 def test_a_runner_with_wrong_answers_has_no_figure_though_it_was_timed(make: Make) -> None:
