@@ -48,7 +48,7 @@ class WindowFacts(Facts):
     wrong: int
     seconds: float
     requests_per_second: float
-    p50_ms: float
+    p50_ms: float = Field(description="0 for Offline, which has no latencies")
     p99_ms: float | None = Field(description="Null where the window has too few samples")
     validity: Validity
     reasons: list[str] = []

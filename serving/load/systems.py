@@ -33,11 +33,13 @@ class System(Protocol):
     Attributes:
         wrong: answers that were not right, or did not come.
         problem: the first of them, for people.
+        asked: samples that it was handed.
         lags: (N,) seconds, from being handed a query to having sent it, where a line was free.
     """
 
     wrong: int
     problem: str
+    asked: int
     lags: array[float]
 
     def issue(self, queries: Sequence[Query]) -> None:
@@ -56,7 +58,7 @@ class Judging:
 
     def __init__(self, is_right: IsRight) -> None:
         self._is_right = is_right
-        self.wrong, self.problem = 0, ""
+        self.wrong, self.problem, self.asked = 0, "", 0
         self.lags = array("d")
 
     @property
@@ -96,6 +98,7 @@ class Waiting(Judging):
 
     def issue(self, queries: Sequence[Query]) -> None:
         handed = time.perf_counter()
+        self.asked += len(queries)
         self._left = deque(queries)
         for connection in self._lines.connections:
             if self._left and not connection.is_closed:
@@ -161,6 +164,7 @@ class Arriving(Judging):
 
     def issue(self, queries: Sequence[Query]) -> None:
         handed = time.perf_counter()
+        self.asked += len(queries)
         with self._lock:
             for query in queries:
                 self._take(query, handed)
@@ -251,6 +255,7 @@ class Answering(Judging):
         self._expected = [_row(expected, number) for number in range(count)]
 
     def issue(self, queries: Sequence[Query]) -> None:
+        self.asked += len(queries)
         for query in queries:
             self._answer(query)
 

@@ -70,7 +70,8 @@ class Window:
     """What came of it.
 
     Attributes:
-        latencies: (N,) float64, seconds: of every query; Offline: of every sample, since the start.
+        latencies: (N,) float64, seconds: of every query; none for Offline, where a sample's latency
+            says how late in the batch it came.
         requests: samples, each one request.
         seconds: from the first query to the last answer.
         rate: requests answered a second, as LoadGen counts them.
@@ -107,13 +108,14 @@ def run_window(plan: WindowPlan, system: System, rows: int) -> Window:
         _start(_performance(plan), system, rows, Path(logs))
         worked, wall = time.process_time() - worked, time.perf_counter() - began
         queries, delays, done = _read_trace(Path(logs, "mlperf_log_trace.json"))
+        requests = system.asked
         said = _read_detail(Path(logs, "mlperf_log_detail.txt"))
-    rate = _rate(plan.scenario, len(done), said, done)
+    rate = _rate(plan.scenario, said)
     validity, reasons = _validity(said, system)
     return Window(
         _per_query(queries, done) if plan.scenario == "MultiStream" else done,
-        len(done),
-        len(done) / rate if rate else wall,
+        requests,
+        requests / rate if rate else wall,
         rate,
         system.wrong,
         system.problem,
@@ -162,7 +164,9 @@ def _start(settings: Any, system: System, rows: int, logs: Path) -> None:
     output = lg.LogOutputSettings()
     output.outdir = str(logs)
     log = lg.LogSettings()
-    log.log_output, log.enable_trace = output, True
+    # Writing a trace costs this process more than a request does, and Offline needs none of it.
+    log.log_output = output
+    log.enable_trace = settings.scenario != lg.TestScenario.Offline
     under_test = lg.ConstructSUT(system.issue, lambda: None)
     library = lg.ConstructQSL(rows, rows, lambda _rows: None, lambda _rows: None)
     try:
@@ -191,8 +195,9 @@ def _undisturbed() -> Iterator[None]:
 def _read_trace(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every sample: its query's number, and seconds from when it was due to its issue and to its end."""
     found: list[tuple[bytes, ...]] = []
-    with path.open("rb") as lines:
-        found.extend(match.groups() for line in lines if (match := _SAMPLE.search(line)))
+    if path.exists():
+        with path.open("rb") as lines:
+            found.extend(match.groups() for line in lines if (match := _SAMPLE.search(line)))
     numbers = np.array(found, np.int64).reshape(-1, 3)
     return numbers[:, 0], numbers[:, 1] / 1e9, numbers[:, 2] / 1e9
 
@@ -206,9 +211,9 @@ def _read_detail(path: Path) -> dict[str, Any]:
     return said
 
 
-def _rate(scenario: Scenario, samples: int, said: dict[str, Any], done: np.ndarray) -> float:
+def _rate(scenario: Scenario, said: dict[str, Any]) -> float:
     if scenario == "Offline":
-        return float(samples / done.max()) if samples else 0.0
+        return float(said["result_samples_per_second"])
     if scenario == "Server":
         return float(said["result_completed_samples_per_sec"])
     if scenario == "SingleStream":

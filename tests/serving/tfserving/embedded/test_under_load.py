@@ -60,7 +60,7 @@ def test_every_scenario_is_valid_and_every_answer_right(
         seen = endpoint.window(plan, clients)
         assert (scenario, seen.validity, seen.reasons) == (scenario, "VALID", ())
         assert seen.wrong == 0
-        assert len(seen.latencies) > 0
+        assert seen.requests > 0
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
