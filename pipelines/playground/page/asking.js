@@ -3,6 +3,7 @@
 import { ask, Refused } from "./api.js";
 
 const AGAIN_MS = 1000;
+const SPACING_MS = 40; // 25 questions a second: fewer than the application takes
 const AFTER_REFUSAL_MS = 400;
 const AFTER_SILENCE_MS = 1500;
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -31,7 +32,7 @@ export class Asker {
     while (this.newest) {
       const question = this.newest;
       this.newest = null;
-      const pause = await this.once(question);
+      const [pause] = await Promise.all([this.once(question), wait(SPACING_MS)]);
       if (pause) {
         await wait(pause);
         this.newest = this.newest ?? question;

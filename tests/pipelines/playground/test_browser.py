@@ -24,10 +24,11 @@ from pipelines.settings import PROJECT
 from pipelines.workspace import Workspace
 from serving.process_tree import stop_process_tree
 
-pytestmark = [pytest.mark.servers, pytest.mark.frameworks]
+pytestmark = [pytest.mark.servers, pytest.mark.frameworks, pytest.mark.timeout(900)]
+# The first test waits for two trainings and both servers, with other tests beside it.
 
 PHONE, DESKTOP = (390, 844), (1280, 800)
-PATIENCE_MS = 90_000
+PATIENCE_MS = 180_000
 """A deadline, never a measurement."""
 ENGINES = 6
 CONTRAST = """
@@ -267,16 +268,6 @@ def test_a_disagreement_is_found_and_shown(open_page: Open) -> None:
     assert len({re.search(r": (\d)", chip)[1] for chip in chips}) > 1, chips
     page.locator(".find").first.click()
     says(page, "They disagree")
-
-
-def test_a_search_can_be_stopped(open_page: Open) -> None:
-    page = open_page()
-    page.locator('input[name="kind"][value="int8"]').check()
-    page.get_by_label("Seed").fill("11")
-    page.get_by_role("button", name="Find a disagreement").click()
-    page.get_by_role("button", name="Stop").click()
-    page.locator("#hunt-said", has_text=re.compile("Stopped|found")).wait_for()
-    page.get_by_role("button", name="Find a disagreement").wait_for()
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])

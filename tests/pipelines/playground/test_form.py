@@ -45,10 +45,14 @@ class Heard:
     def __init__(self, key: str, limit: int) -> None:
         self.key, self.label, self.limit = key, f"Heard {key}", limit
         self.last: dict[str, Any] = {}
+        self.gate = threading.Event()
+        self.gate.set()
 
     def ask(self, inputs: Tensors) -> Reply:
         if len(inputs["age"]) == 1:
             self.last = {name: rows[0] for name, rows in inputs.items()}
+        else:
+            self.gate.wait(60)  # a search asks in batches
         late = (inputs["carrier"] == "UA") | (inputs["age"] > self.limit)
         return Reply({"probabilities": np.eye(2, dtype=np.float32)[late.astype(int)]}, 1)
 
@@ -108,7 +112,8 @@ def url(fleet: Fleet) -> Iterator[str]:
 def page(browser: Any, url: str) -> Iterator[Any]:
     opened = browser.new_page()
     problems: list[str] = []
-    opened.on("console", lambda said: problems.append(said.text))
+    # A search that begins before the one before has ended is refused with 429, and the browser says so.
+    opened.on("console", lambda said: "429" in said.text or problems.append(said.text))
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.goto(url)
     verdict(opened, "say on time")
@@ -190,3 +195,17 @@ def test_engines_divided_by_a_field_are_found_out(page: Any) -> None:
     assert "age" in " ".join(page.locator(".find .quiet").all_inner_texts())
     page.get_by_role("button", name="Take a real row").click()
     verdict(page, "say on time")
+
+
+def test_a_search_can_be_stopped_and_begun_again(page: Any, fleet: Fleet) -> None:
+    gate = fleet.all[0].gate
+    gate.clear()
+    page.get_by_role("button", name="Find a disagreement").click()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#hunt-said", has_text="Stopped.").wait_for()
+    gate.set()
+    deadline = time.monotonic() + 60
+    while "inputs" not in page.locator("#hunt-said").inner_text():  # its place is free in a moment
+        assert time.monotonic() < deadline
+        page.get_by_role("button", name="Find a disagreement").click()
+        page.get_by_role("button", name="Find a disagreement").wait_for()
