@@ -9,15 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from models.dataset import Dataset
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def look_into(trained: Any) -> Callable[[str], dict[str, Any]]:
+def look_into(
+    trained: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, Any]]:
     """``look_into("saved_model")``: what ``look_into_saved_model.py`` prints about version 1."""
     seen: dict[str, dict[str, Any]] = {}
+    test = Dataset.read_split(Path(trained.data.path), "test")
+    rows = tmp_path_factory.mktemp("rows") / "test.npz"
+    np.savez(rows, images=test.inputs["image"], labels=test.labels)
 
     def look(kind: str) -> dict[str, Any]:
         if kind not in seen:
@@ -28,7 +36,7 @@ def look_into(trained: Any) -> Callable[[str], dict[str, Any]]:
                     "ignore",
                     str(HERE / f"look_into_{kind}.py"),
                     str(trained.version),
-                    trained.data.path,
+                    str(rows),
                 ],
                 capture_output=True,
                 text=True,

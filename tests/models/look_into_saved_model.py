@@ -1,4 +1,4 @@
-"""What TensorFlow alone says of an exported SavedModel: ``look_into_saved_model.py <version> <data set>``."""
+"""What TensorFlow alone says of an exported SavedModel: ``look_into_saved_model.py <version> <rows.npz>``."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import tensorflow as tf
 loaded = tf.saved_model.load(f"{sys.argv[1]}/tensorflow/saved_model")
 serve = loaded.signatures["serving_default"]
 with np.load(sys.argv[2]) as data:
-    images, labels = data["test/inputs/image"], data["test/labels"]
+    images, labels = data["images"], data["labels"]
 
 
 def scores(rows: np.ndarray) -> np.ndarray:

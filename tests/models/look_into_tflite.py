@@ -1,4 +1,4 @@
-"""What LiteRT alone says of the exported TFLite files: ``look_into_tflite.py <version> <data set>``."""
+"""What LiteRT alone says of the exported TFLite files: ``look_into_tflite.py <version> <rows.npz>``."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 with np.load(sys.argv[2]) as data:
-    images, labels = data["test/inputs/image"], data["test/labels"]
+    images, labels = data["images"], data["labels"]
 
 
 def facts(name: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What PyTorch alone says of an exported TorchScript file: ``look_into_torchscript.py <version> <data set>``."""
+"""What PyTorch alone says of an exported TorchScript file: ``look_into_torchscript.py <version> <rows.npz>``."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import torch
 
 module = torch.jit.load(f"{sys.argv[1]}/pytorch/model.pt")
 with np.load(sys.argv[2]) as data:
-    images, labels = torch.from_numpy(data["test/inputs/image"]), data["test/labels"]
+    images, labels = torch.from_numpy(data["images"]), data["labels"]
 
 
 def scores(rows: torch.Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -70,16 +71,21 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(sabotaged, state: Path) -> Iterator[Running]:
-    settings = sabotaged.space.settings.model_copy(
-        update={"state": state / "deploy", "startup_timeout_seconds": 30, "drain_seconds": 0.5}
+def running(
+    sabotaged, trained, state: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    home = tmp_path_factory.mktemp("deployed").resolve()  # its next version is 2
+    shutil.copytree(trained.space.home, home / "digits")
+    own = {"artifacts": home, "state": state / "deploy"}
+    settings = trained.space.settings.model_copy(
+        update={**own, "startup_timeout_seconds": 30, "drain_seconds": 0.5}
     )
     other = Workspace.open("digits", settings, {"epochs": 2, "seed": 11})
     train_alone(other)
     second = export_alone(other)
-    space = replace(sabotaged.space, settings=settings)
+    space = replace(trained.space, settings=settings)
     started = leave_running(space, space.manifest(1))
-    yield Running(space, second, started, sabotaged)
+    yield Running(space, second, started, replace(sabotaged, space=space))
     started.stop()
 
 

@@ -235,7 +235,10 @@ def test_a_polite_server_may_finish_its_work(make: MakeServer):
     assert server.log_tail() == "up\nbye"
 
 
-def test_stop_all_stops_every_server_of_this_process(make: MakeServer):
+def test_stop_all_stops_every_server_of_this_process(
+    make: MakeServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(started, "_running", [])  # other tests' servers are to stay
     servers = [make(SLEEPS) for _ in range(2)]
     for server in servers:
         server.start()

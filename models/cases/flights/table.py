@@ -166,7 +166,7 @@ def _flights(months: Iterable[int] | None) -> pd.DataFrame:
 
 
 def _read(name: str, columns: list[str]) -> pd.DataFrame:
-    """Some columns of a table; numbers as close to their text as Python's own ``float``."""
+    """Some columns of a table."""
     text = {column: _TEXT[column] for column in columns if column in _TEXT}
     with _open(name) as lines:
         return pd.read_csv(
@@ -175,7 +175,6 @@ def _read(name: str, columns: list[str]) -> pd.DataFrame:
             dtype=text,
             na_values=["", "NA"],
             keep_default_na=False,
-            float_precision="round_trip",
         )
 
 

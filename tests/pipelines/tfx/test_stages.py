@@ -64,7 +64,8 @@ def facts_of(space: Workspace, spoil: int | None = None) -> DataFacts:
     )
     path = space.home / f"rows-{spoil}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.write(path)
+    if not path.exists():
+        dataset.write(path)
     rows = {name: len(getattr(dataset, name)) for name in Dataset.SPLITS}
     return DataFacts(digest=dataset.digest(), path=str(path), rows=rows)
 
