@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.artifact import write_text
+from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from pipelines.report import figures
 from pipelines.report.page import part_of_page
 from pipelines.retrain.charts import timeline_charts
-from pipelines.retrain.facts import SpanFacts, Timeline
+from pipelines.retrain.facts import Line, SpanFacts, Timeline
 from pipelines.retrain.policy import Policy
 from pipelines.retrain.rows import COLUMNS, rows_of
 
@@ -50,6 +53,7 @@ def render_page(timeline: Timeline) -> str:
         marks=MARKS,
         heading=heading(timeline),
         summary=summary(timeline),
+        gain=gain(timeline),
         charts=timeline_charts(timeline),
         columns=COLUMNS,
         rows=rows_of(timeline),
@@ -65,6 +69,40 @@ def heading(timeline: Timeline) -> str:
     fired = [span for span in timeline.spans if span.retrained and span.compared_with is not None]
     return (
         f"Retrained {figures.count(len(fired), 'time')} in {_spans(timeline, len(timeline.spans))}"
+    )
+
+
+def gain(timeline: Timeline) -> str:
+    """What retraining was worth: means over the spans that met a retrained version; empty where none did.
+
+    Both models are measured on the same spans, which neither was trained on.
+    """
+    met = [
+        span for span in timeline.spans if span.performance and _retrained_version_answered(span)
+    ]
+    if not met:
+        return ""
+    told = [
+        f"{TITLES[name]} {_mean(met, 'frozen', name, 'roc_auc'):.4f} frozen, "
+        f"{_mean(met, 'in service', name, 'roc_auc'):.4f} retrained (log loss "
+        f"{_mean(met, 'frozen', name, 'log_loss'):.4f}, {_mean(met, 'in service', name, 'log_loss'):.4f})"
+        for name in FRAMEWORKS
+    ]
+    return f"Mean ROC AUC over the {_spans(timeline, len(met))} since: {'; '.join(told)}."
+
+
+def _retrained_version_answered(span: SpanFacts) -> bool:
+    return any(
+        each.line == "in service" and each.version != span.frozen for each in span.performance
+    )
+
+
+def _mean(spans: Sequence[SpanFacts], line: Line, framework: FrameworkName, metric: str) -> float:
+    return fmean(
+        getattr(each, metric)
+        for span in spans
+        for each in span.performance
+        if (each.line, each.framework) == (line, framework)
     )
 
 

@@ -68,14 +68,21 @@ def why_not(policy: Policy, signs: Signs) -> str:
     kinds = (
         ("drift", signs.drift, policy.feature_drift, "{} {:.2f} × its threshold"),
         ("predictions", signs.predictions, policy.prediction_drift, "{} {:.3f}"),
-        ("ROC AUC", signs.auc_drop, policy.auc_drop, "{} down by {:.3f}"),
-        ("log loss", signs.log_loss_rise, policy.log_loss_rise, "{} up by {:.3f}"),
+        ("ROC AUC", signs.auc_drop, policy.auc_drop, "{} worse by {:.3f}"),
+        ("log loss", signs.log_loss_rise, policy.log_loss_rise, "{} worse by {:.3f}"),
     )
     return "; ".join(
-        f"{kind}: {words.format(*max(values.items(), key=lambda each: each[1]))} (limit {limit:g})"
+        f"{kind}: {_as_words(words, *max(values.items(), key=lambda each: each[1]))} (limit {limit:g})"
         for kind, values, limit, words in kinds
         if values
     )
+
+
+def _as_words(words: str, name: str, value: float) -> str:
+    """A metric that has become better is not said to be worse by less than nothing."""
+    if value < 0:
+        words = words.replace("worse", "better")
+    return words.format(name, abs(value))
 
 
 def _beyond(values: Mapping[str, float], limit: float, words: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.retrain.facts import Timeline
-from pipelines.retrain.page import DATA
+from pipelines.retrain.page import DATA, gain
 from pipelines.retrain.rows import COLUMNS, rows_of
 from pipelines.workspace import Workspace
 
@@ -19,6 +19,8 @@ def print_replay(console: Console, page: Path, space: Workspace) -> None:
     """The timeline beside a page, where the page is, and how to serve what is in service."""
     timeline = Timeline.model_validate_json(page.with_name(DATA).read_text())
     print_timeline(console, timeline)
+    if found := gain(timeline):
+        console.print(f"\n{found}", highlight=False)
     console.print(f"\nTimeline: {page}", soft_wrap=True, highlight=False)
     if timeline.spans[-1].in_service:
         console.print(

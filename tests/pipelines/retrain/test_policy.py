@@ -39,7 +39,9 @@ def test_where_nothing_is_crossed_it_is_said_what_came_closest() -> None:
     told = why_not(Policy(), signs())
     assert "temp 0.90 × its threshold (limit 1)" in told
     assert "PyTorch 0.030 (limit 0.1)" in told
-    assert "Keras down by 0.010 (limit 0.03)" in told
+    assert "ROC AUC: Keras worse by 0.010 (limit 0.03)" in told
+    better = why_not(Policy(), signs(auc_drop={"Keras": -0.02}))
+    assert "ROC AUC: Keras better by 0.020 (limit 0.03)" in better
 
 
 def test_thresholds_can_be_set_and_a_threshold_of_nothing_cannot() -> None:

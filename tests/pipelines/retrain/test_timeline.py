@@ -11,7 +11,7 @@ from rich.console import Console
 
 from models.framework import FRAMEWORKS
 from pipelines.retrain.facts import PerformanceFacts, PredictionDrift, SpanFacts, Timeline
-from pipelines.retrain.page import DATA, PAGE, render_page, write_timeline
+from pipelines.retrain.page import DATA, PAGE, gain, render_page, write_timeline
 from pipelines.retrain.policy import Policy
 from pipelines.retrain.terminal import print_timeline
 from pipelines.tfx.facts import DriftFacts
@@ -107,6 +107,22 @@ def test_the_page_draws_every_line_and_loads_nothing() -> None:
     ):
         assert words in html
     assert "carrier=UA: roc_auc 0.480" in html
+
+
+def test_what_retraining_was_worth_counts_only_spans_that_met_a_retrained_version() -> None:
+    assert gain(timeline()) == ""  # version 3 went into service with the last month
+    met = [
+        span(
+            number,
+            performance=[*measured("frozen", 1, 0.6), *measured("in service", 3, auc)],
+            in_service=3,
+        )
+        for number, auc in ((8, 0.7), (9, 0.74))
+    ]
+    longer = timeline().model_copy(update={"spans": [*timeline().spans, *met]})
+    words = "Mean ROC AUC over the 2 months since: Keras 0.6000 frozen, 0.7200 retrained"
+    assert gain(longer).startswith(words)
+    assert words in render_page(longer)
 
 
 def test_the_page_and_its_facts_are_written_and_read_again(tmp_path: Path) -> None:
