@@ -59,14 +59,15 @@ def caption(report: dict[str, Any]) -> str:
 
 
 def _latency(report: dict[str, Any], server: str, protocol: str) -> str:
-    for row in report["latency"]:
-        if (row["server"], row["protocol"]) == (server, protocol):
-            return "voided" if row["wrong"] else f"{row['p50_ms']:.2f} / {row['p99_ms']:.2f} ms"
+    for row in report["load"]["scenarios"] if report["load"] else []:
+        if (row["server"], row["protocol"], row["scenario"]) == (server, protocol, "SingleStream"):
+            known = {each["rank"]: f"{each['ms']:.2f}" for each in row["percentiles"]}
+            return "voided" if row["wrong"] else f"{known.get(50, '–')} / {known.get(99, '–')} ms"
     return "not measured"
 
 
 def _throughput(report: dict[str, Any], server: str, protocol: str) -> str:
-    for row in report["throughput"]:
+    for row in report["load"]["throughput"] if report["load"] else []:
         if (row["server"], row["protocol"], row["clients"]) == (server, protocol, 16):
             return "voided" if row["wrong"] else f"{row['requests_per_second']:,.0f}"
     return "not measured"

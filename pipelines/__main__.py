@@ -31,6 +31,7 @@ app = typer.Typer(
 out = Console()
 
 LARGEST_RATE = 10
+FEWEST_SECONDS = 1.5
 STAGES, SERVERS, MORE = "Stages, in their order", "Live servers", "More"
 
 CaseName = Annotated[
@@ -48,6 +49,14 @@ Fresh = Annotated[
 def _learning_rate(value: float | None) -> float | None:
     if value is not None and not 0 < value <= LARGEST_RATE:
         raise typer.BadParameter(f"{value} is not above 0 and at most {LARGEST_RATE}.")
+    return value
+
+
+def _scenario_seconds(value: float) -> float:
+    if not value >= FEWEST_SECONDS:
+        raise typer.BadParameter(
+            f"{value:g} is below {FEWEST_SECONDS:g}: a scenario has three windows, each of half a second or more."
+        )
     return value
 
 
@@ -231,7 +240,10 @@ def measure(
     ] = False,
     seconds: Annotated[
         float,
-        typer.Option(min=1.5, help="Load: a scenario of an endpoint; MLPerf's rule is 600."),
+        typer.Option(
+            callback=_scenario_seconds,
+            help="Load: a scenario of an endpoint; MLPerf's rule is 600.",
+        ),
     ] = 600.0,
     bound_ms: Annotated[
         float, typer.Option(min=0.1, help="Batching: what p99 must keep within, milliseconds.")

@@ -65,8 +65,6 @@ def conclude(
         training=list(trainings),
         artifacts=[ArtifactFacts(**asdict(artifact)) for artifact in manifest.artifacts],
         servers=measurements.servers if measurements else [],
-        latency=measurements.latency if measurements else [],
-        throughput=measurements.throughput if measurements else [],
         load=measurements.load if measurements else None,
         claims=claims_of(measurements.load) if measurements else [],
         malformed=findings.malformed,

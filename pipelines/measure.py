@@ -13,11 +13,9 @@ from models.arrays import write_arrays
 from models.artifact import Manifest, digest_of_files, digest_of_parts
 from pipelines.facts import (
     Check,
-    LatencyFacts,
     LoadedFacts,
     Measurements,
     Outcome,
-    ScenarioFacts,
     ServerFacts,
 )
 from pipelines.hardware import hardware
@@ -104,33 +102,13 @@ def measure(
         servers=[
             _server_facts(server, started, idle, worked, answers) for server in started.servers
         ],
-        latency=[row for each in load.scenarios if (row := _short(each))],
-        throughput=load.throughput,
         load=load,
-    )
-
-
-def _short(facts: ScenarioFacts) -> LatencyFacts | None:
-    """The short form of one client's latency; None where a percentile has too few samples."""
-    found = [facts.percentile(rank) for rank in (50, 90, 99)]
-    p50, p90, p99 = found
-    if facts.scenario != "SingleStream" or not (p50 and p90 and p99):
-        return None
-    return LatencyFacts(
-        server=facts.server,
-        protocol=facts.protocol,
-        requests=facts.requests,
-        wrong=facts.wrong,
-        p50_ms=p50.ms,
-        p90_ms=p90.ms,
-        p99_ms=p99.ms,
     )
 
 
 def judge_measurements(found: Measurements) -> list[Check]:
     """Every answer under load must have been right; a wrong one voids its figures."""
-    load = found.load
-    rows: list[LoadedFacts] = [*load.scenarios, *load.throughput, *load.sweep] if load else []
+    rows = found.load.rows if found.load else []
     titles = dict.fromkeys((row.server, row.protocol) for row in rows)
     return [_judged(server, protocol, rows) for server, protocol in titles]
 

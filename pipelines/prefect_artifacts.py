@@ -6,9 +6,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from pipelines.facts import Outcome, RunReport
+from pipelines.facts import LoadFacts, Outcome, RunReport
 from pipelines.report.claims import headlines
 from pipelines.report.evidence import verdict
+from pipelines.report.marks import is_drawn
 
 
 def publish_artifacts(report: RunReport, page: Path) -> None:
@@ -20,9 +21,9 @@ def publish_artifacts(report: RunReport, page: Path) -> None:
     create_table_artifact(
         _parity(report), key=f"{key}-parity", description="Against the model in memory"
     )
-    if report.latency:
+    if report.load:
         create_table_artifact(
-            _cost(report), key=f"{key}-cost", description="Latency and throughput"
+            _cost(report.load), key=f"{key}-cost", description="Latency and throughput"
         )
 
 
@@ -53,17 +54,17 @@ def _parity(report: RunReport) -> list[dict[str, object]]:
     ]
 
 
-def _cost(report: RunReport) -> list[dict[str, object]]:
+def _cost(load: LoadFacts) -> list[dict[str, object]]:
+    """One client's latency and the throughput by endpoint; what is void or had too few samples has no figure."""
     rows: list[dict[str, object]] = []
-    for latency in report.latency:
-        row: dict[str, object] = {
-            "server": latency.server,
-            "protocol": latency.protocol,
-            "p50 ms": round(latency.p50_ms, 2),
-            "p99 ms": round(latency.p99_ms, 2),
-        }
-        for through in report.throughput:
-            if (through.server, through.protocol) == (latency.server, latency.protocol):
-                row[f"requests/s, {through.clients} clients"] = round(through.requests_per_second)
+    for each in load.one_client:
+        row: dict[str, object] = {"server": each.server, "protocol": each.protocol}
+        for rank in (50, 99):
+            found = each.percentile(rank) if is_drawn(each) else None
+            row[f"p{rank} ms"] = round(found.ms, 2) if found else None
+        for through in load.throughput:
+            if (through.server, through.protocol) == (each.server, each.protocol):
+                rate = round(through.requests_per_second) if is_drawn(through) else None
+                row[f"requests/s, {through.clients} clients"] = rate
         rows.append(row)
     return rows

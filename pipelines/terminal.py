@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -70,11 +72,21 @@ def is_verbose() -> bool:
     return log.isEnabledFor(logging.DEBUG)
 
 
-def run(command: Callable[[], None]) -> int:
-    """Run the command line; every error that we raise becomes one message and an exit code."""
+def run(app: typer.Typer) -> int:
+    """Run the command line; every error that we raise becomes one message and an exit code.
+
+    A command that cannot be read is one message too, and code 2, instead of Typer's box.
+    """
     console = Console(stderr=True)
     try:
-        command()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "python -m pipelines"
+        console.print("\n[bold red]UsageError[/]: ", end="", highlight=False)
+        console.print(error.format_message(), markup=False, highlight=False, soft_wrap=True)
+        console.print(f"See `{path} --help`.", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
     except TwinServeError as error:
         if is_verbose():
             console.print_exception()
@@ -88,7 +100,7 @@ def run(command: Callable[[], None]) -> int:
             "\nStopped, with all that was started. The next run goes on from what is complete."
         )
         return 128 + error.number
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def print_checks(console: Console, checks: list[Check]) -> None:

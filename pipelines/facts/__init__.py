@@ -52,7 +52,6 @@ from pipelines.facts.making import (
     TrainingFacts,
 )
 from pipelines.facts.measuring import (
-    LatencyFacts,
     Measurements,
     ServerFacts,
 )
@@ -85,7 +84,6 @@ __all__ = [
     "InfraFacts",
     "InitialFacts",
     "KneeFacts",
-    "LatencyFacts",
     "LoadFacts",
     "LoadedFacts",
     "MalformedFacts",

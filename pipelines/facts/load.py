@@ -187,3 +187,13 @@ class LoadFacts(Facts):
     differences: list[str] = Field(
         [], description="Where the two sides were not measured alike; each a sentence"
     )
+
+    @property
+    def one_client(self) -> list[ScenarioFacts]:
+        """One request after the other, a row each."""
+        return [each for each in self.scenarios if each.scenario == "SingleStream"]
+
+    @property
+    def rows(self) -> list[LoadedFacts]:
+        """Everything that was measured under load."""
+        return [*self.scenarios, *self.throughput, *self.sweep]

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from models.framework import FrameworkName
 from pipelines.fact import Facts
-from pipelines.facts.base import Protocol
-from pipelines.facts.load import LoadFacts, ThroughputFacts
+from pipelines.facts.load import LoadFacts
 
 
 class ServerFacts(Facts):
@@ -32,18 +31,6 @@ class ServerFacts(Facts):
     )
 
 
-class LatencyFacts(Facts):
-    """One closed-loop client after warm-up, one row a request: the short form of SingleStream in ``LoadFacts``."""
-
-    server: str
-    protocol: Protocol
-    requests: int
-    wrong: int = Field(description="Answers that were not correct; more than 0 voids the figures")
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-
-
 class Measurements(Facts):
     """What the stage that measures has to say."""
 
@@ -52,6 +39,4 @@ class Measurements(Facts):
         "", description="Of what the figures depend on, but for how long they were measured"
     )
     servers: list[ServerFacts] = []
-    latency: list[LatencyFacts] = []
-    throughput: list[ThroughputFacts] = []
     load: LoadFacts | None = None

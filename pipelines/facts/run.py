@@ -12,9 +12,9 @@ from pipelines.fact import Facts
 from pipelines.facts.base import Check
 from pipelines.facts.claims import ClaimFacts
 from pipelines.facts.judging import MalformedFacts, ParityRow, QualityFacts
-from pipelines.facts.load import LoadFacts, ThroughputFacts
+from pipelines.facts.load import LoadFacts
 from pipelines.facts.making import AbsentFormat, ArtifactFacts, TrainingFacts
-from pipelines.facts.measuring import LatencyFacts, ServerFacts
+from pipelines.facts.measuring import ServerFacts
 from pipelines.tfx.facts import SlicesFacts, StatisticsFacts
 
 
@@ -61,7 +61,7 @@ class Environment(Facts):
 class RunReport(Facts):
     """Everything that one run found out."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     case: str
     title: str
     version: int
@@ -78,10 +78,9 @@ class RunReport(Facts):
     training: list[TrainingFacts]
     artifacts: list[ArtifactFacts]
     servers: list[ServerFacts]
-    latency: list[LatencyFacts]
-    throughput: list[ThroughputFacts]
     load: LoadFacts | None = Field(
-        None, description="MLPerf's scenarios, sweeps and ratios; null where nothing was measured"
+        None,
+        description="MLPerf's scenarios, throughput, sweeps and ratios; null where nothing was measured",
     )
     claims: list[ClaimFacts] = Field(
         [], description="What the ratios of the load support in words, and what they do not"

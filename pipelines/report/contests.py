@@ -1,13 +1,13 @@
-"""Who is faster at what, who needs less, and by which ratio: sentences computed from measurements."""
+"""Who starts sooner, who needs less, and by which ratio: sentences computed from measurements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipelines.facts import Protocol, ServerFacts
+from pipelines.facts import ServerFacts
 from pipelines.report import figures
-from pipelines.report.sides import PROTOCOLS, Side
+from pipelines.report.sides import Side
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,10 @@ class Result:
         return figures.ratio(self.high.value, self.low.value)
 
 
-def contests(columns: Sequence[Side], speed: bool = True) -> list[Evidence]:
-    """Latency, throughput, start and memory; what was voided or measured on one side only is left out.
-
-    Args:
-        columns: the sides.
-        speed: whether latency and throughput are among them: not where ``claims`` says it with intervals.
-    """
+def contests(columns: Sequence[Side]) -> list[Evidence]:
+    """Start and memory; what was measured on one side only is left out. Of speed ``claims`` speaks."""
     servers = [side.server for side in columns if side.server]
-    fast = [*_latency(columns), *_throughput(columns)] if speed else []
-    return [*fast, *_ready(servers), *_memory(servers)]
+    return [*_ready(servers), *_memory(servers)]
 
 
 def _result(entries: Iterable[Entry]) -> Result | None:
@@ -61,46 +55,6 @@ def _result(entries: Iterable[Entry]) -> Result | None:
     if len(known) < 2:
         return None
     return Result(max(known, key=lambda e: e.value), min(known, key=lambda e: e.value))
-
-
-def _latency(columns: Sequence[Side]) -> Iterable[Evidence]:
-    def entries(protocol: Protocol) -> Iterable[Entry]:
-        for side in columns:
-            facts = side.latency.get(protocol)
-            if facts and not facts.wrong:
-                yield Entry(side.where, facts.p50_ms, figures.bare_milliseconds(facts.p50_ms))
-
-    results = _by_protocol({protocol: _result(entries(protocol)) for protocol in PROTOCOLS})
-    for winner, won in _by_winner(results, smallest=True).items():
-        ratios = _joined(f"{result.ratio} over {protocol}" for protocol, result in won.items())
-        numbers = _joined(f"{r.low.text} against {r.high.text} ms" for r in won.values())
-        yield Evidence(f"{winner} answers one client faster, {ratios}", f"p50 of {numbers}")
-    for protocol, result in results.items():
-        if result.tied:
-            numbers = f"p50 of {result.low.text} against {result.high.text} ms"
-            yield Evidence(f"Both answer one {protocol} client equally fast", numbers)
-
-
-def _throughput(columns: Sequence[Side]) -> Iterable[Evidence]:
-    """At the largest number of clients that was measured."""
-    clients = max((key[1] for side in columns for key in side.throughput), default=0)
-
-    def entries(protocol: Protocol) -> Iterable[Entry]:
-        for side in columns:
-            facts = side.throughput.get((protocol, clients))
-            if facts and not facts.wrong:
-                rate = facts.requests_per_second
-                yield Entry(side.where, rate, figures.rate(rate))
-
-    results = _by_protocol({protocol: _result(entries(protocol)) for protocol in PROTOCOLS})
-    for winner, won in _by_winner(results, smallest=False).items():
-        ratios = _joined(f"{result.ratio} as much over {p}" for p, result in won.items())
-        numbers = _joined(f"{r.high.text} against {r.low.text} requests/s" for r in won.values())
-        yield Evidence(f"{winner} serves more to {clients} clients, {ratios}", numbers)
-    for protocol, result in results.items():
-        if result.tied:
-            numbers = f"{result.high.text} against {result.low.text} requests/s"
-            yield Evidence(f"Both serve {clients} {protocol} clients equally well", numbers)
 
 
 def _ready(servers: Sequence[ServerFacts]) -> Iterable[Evidence]:
@@ -125,23 +79,3 @@ def _memory(servers: Sequence[ServerFacts]) -> Iterable[Evidence]:
         claim = f"{result.high.who} needs {result.ratio} the memory of {result.low.who}"
         numbers = f"{result.high.text} against {result.low.text} after load"
         yield Evidence("Both need equally much memory" if result.tied else claim, numbers)
-
-
-def _by_protocol(results: dict[Protocol, Result | None]) -> dict[Protocol, Result]:
-    return {protocol: result for protocol, result in results.items() if result}
-
-
-def _by_winner(
-    results: dict[Protocol, Result], smallest: bool
-) -> dict[str, dict[Protocol, Result]]:
-    """Results that are no ties, by who won them, so that one winner gets one sentence."""
-    winners: dict[str, dict[Protocol, Result]] = {}
-    for protocol, result in results.items():
-        if not result.tied:
-            winner = result.low if smallest else result.high
-            winners.setdefault(winner.who, {})[protocol] = result
-    return winners
-
-
-def _joined(parts: Iterable[str]) -> str:
-    return " and ".join(parts)

@@ -92,7 +92,7 @@ def evidence(report: RunReport) -> list[Evidence]:
         *_quality(report),
         *rows_and_slices(report),
         *_agreement(report),
-        *contests(columns, speed=report.load is None),
+        *contests(columns),
         *_shortfalls(report),
         *_warnings(report),
         *measurement_cautions(report),
@@ -249,8 +249,8 @@ def _drifts(report: RunReport) -> bool:
 
 def measurement_cautions(report: RunReport) -> Iterable[Evidence]:
     """What a reader must know before quoting a figure."""
-    numbers = [facts.wrong for facts in report.latency]
-    wrong = [number for number in (*numbers, *(f.wrong for f in report.throughput)) if number]
+    rows = report.load.rows if report.load else []
+    wrong = [row.wrong for row in rows if row.wrong]
     if wrong:
         answers = figures.count(sum(wrong), "wrong answer")
         voided = figures.count(len(wrong), "measurement")

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 UNKNOWN = "—"
 VOIDED = "voided"
+TOO_FEW = "too few"
+"""Samples for a percentile."""
 SAME_RATIO = 1.05
 """Two figures closer than this are called the same: a modest measurement cannot tell them apart."""
 

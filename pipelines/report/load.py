@@ -12,7 +12,6 @@ from pipelines.report.marks import Mark, is_drawn, marks_of, quick_mark
 from pipelines.report.sides import framework_of
 
 RANKS = (50.0, 90.0, 99.0, 99.9)
-TOO_FEW = "too few"
 HEADS = ("Requests/s", *(f"p{rank:g} ms" for rank in RANKS), "Requests", "Windows apart")
 SCENARIOS: dict[Scenario, str] = {
     "SingleStream": "One client sends the next request when the answer is there.",
@@ -99,7 +98,7 @@ def _percentile(facts: ScenarioFacts, rank: float) -> str:
     if facts.scenario == "Offline":
         return figures.UNKNOWN
     found = facts.percentile(rank)
-    return figures.bare_milliseconds(found.ms) if found else TOO_FEW
+    return figures.bare_milliseconds(found.ms) if found else figures.TOO_FEW
 
 
 def load_cautions(report: RunReport) -> list[Evidence]:

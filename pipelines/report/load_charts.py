@@ -137,10 +137,12 @@ def _percentile_row(facts: ScenarioFacts) -> tuple[str, ...]:
 
 
 def _said(table: Iterable[tuple[str, ...]], heads: Sequence[str]) -> str:
-    return ". ".join(
-        f"{row[0]}: " + ", ".join(f"{head} {cell}" for head, cell in zip(heads[1:], row[1:], strict=True))
+    """The table in words; cells without anything in them are left out."""
+    rows = [
+        (row[0], [f"{head} {cell}" for head, cell in zip(heads[1:], row[1:], strict=True) if cell])
         for row in table
-    )  # fmt: skip
+    ]
+    return ". ".join(f"{name}: {', '.join(cells)}" for name, cells in rows)
 
 
 def _line_of(

@@ -26,7 +26,6 @@ from pipelines.report import (
     sides,
     slice_charts,
     slices,
-    speed,
     statistics,
     timeline,
 )
@@ -99,7 +98,7 @@ def _of_slices(report: RunReport) -> dict[str, Any]:
 
 def _of_load(report: RunReport) -> dict[str, Any]:
     return {
-        "speed_charts": load_charts.load_charts(report) or speed.speed_charts(report),
+        "speed_charts": load_charts.load_charts(report),
         "load_lead": load.load_lead(report.load) if report.load else "",
         "load_groups": load.load_groups(report),
         "load_heads": load.HEADS,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
 from models.framework import FrameworkName
 from pipelines.facts import (
     ArtifactFacts,
-    LatencyFacts,
+    LoadedFacts,
     Protocol,
     QualityFacts,
     RunReport,
+    ScenarioFacts,
     ServerFacts,
     ThroughputFacts,
     TrainingFacts,
@@ -33,11 +34,9 @@ class Side:
     server: ServerFacts | None
     training: TrainingFacts | None
     artifacts: tuple[ArtifactFacts, ...]
-    latency: dict[Protocol, LatencyFacts]
+    latency: dict[Protocol, ScenarioFacts]
     throughput: dict[tuple[Protocol, int], ThroughputFacts]
     served_difference: float | None
-    marks: dict[Protocol, tuple[Mark, ...]] = field(default_factory=dict)
-    """What stands against the latency of one client."""
     quality: QualityFacts | None = None
 
     @property
@@ -96,16 +95,15 @@ def _side(report: RunReport, framework: FrameworkName, server: ServerFacts | Non
         server=server,
         training=next((facts for facts in report.training if facts.framework == framework), None),
         artifacts=tuple(facts for facts in report.artifacts if facts.framework == framework),
-        latency={facts.protocol: facts for facts in report.latency if ours(facts.server)},
-        throughput={
-            (facts.protocol, facts.clients): facts
-            for facts in report.throughput
+        latency={
+            facts.protocol: facts
+            for facts in (report.load.one_client if report.load else ())
             if ours(facts.server)
         },
-        marks={
-            facts.protocol: tuple(marks_of(facts, ""))
-            for facts in (report.load.scenarios if report.load else ())
-            if facts.scenario == "SingleStream" and ours(facts.server)
+        throughput={
+            (facts.protocol, facts.clients): facts
+            for facts in (report.load.throughput if report.load else ())
+            if ours(facts.server)
         },
         quality=next((facts for facts in report.quality if facts.framework == framework), None),
         served_difference=max((gap for gap in gaps if figures.is_known(gap)), default=None),
@@ -203,12 +201,11 @@ def _latency(side: Side, protocol: Protocol) -> str:
     facts = side.latency.get(protocol)
     if facts is None:
         return figures.UNKNOWN
-    if facts.wrong:
+    if not is_drawn(facts):
         return voided(facts)
-    numbers = (facts.p50_ms, facts.p90_ms, facts.p99_ms)
-    return _marked(
-        " / ".join(map(figures.bare_milliseconds, numbers)), side.marks.get(protocol, ())
-    )
+    found = [facts.percentile(rank) for rank in (50, 90, 99)]
+    written = [figures.bare_milliseconds(each.ms) if each else figures.TOO_FEW for each in found]
+    return _marked(" / ".join(written), marks_of(facts, ""))
 
 
 def _throughput(side: Side, protocol: Protocol, clients: list[int]) -> str:
@@ -231,7 +228,7 @@ def _rate(facts: ThroughputFacts | None) -> str:
     return figures.rate(facts.requests_per_second) if is_drawn(facts) else figures.VOIDED
 
 
-def voided(facts: LatencyFacts | ThroughputFacts) -> str:
+def voided(facts: LoadedFacts) -> str:
     """Why no figure is given: ``voided: 3 of 500 answers wrong``."""
     return f"{figures.VOIDED}: {facts.wrong:,} of {facts.requests:,} answers wrong"
 

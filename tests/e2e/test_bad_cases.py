@@ -27,6 +27,7 @@ def test_an_unknown_case_is_named_with_those_that_exist(empty: Any, command: str
         ("demo", "--epochs", "0"),
         ("demo", "--epochs", "many"),
         ("verify", "--version", "0"),
+        ("measure", "--seconds", "1"),
     ],
     ids=" ".join,
 )
@@ -36,6 +37,7 @@ def test_a_command_that_cannot_be_read_is_a_usage_error(
     done = empty.run(*arguments)
     assert done.code == 2
     assert "Traceback" not in done.text
+    assert "╭" not in done.text, "one message, no box"
     done.said("--help", arguments[-1] if len(arguments) == 1 else arguments[1])
 
 

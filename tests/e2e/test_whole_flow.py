@@ -57,11 +57,11 @@ def test_every_check_passes_or_is_a_known_shortfall(finished: Any) -> None:
 
 def test_both_protocols_of_both_servers_were_checked_and_measured(finished: Any) -> None:
     report = finished.report()
-    assert {(row.server, row.protocol) for row in report.latency} == {
+    assert {(row.server, row.protocol) for row in report.load.one_client} == {
         (server.label, protocol) for server in report.servers for protocol in ("REST", "gRPC")
     }
-    assert {row.clients for row in report.throughput} == {1, 4, 16}
-    assert not any(row.wrong for row in (*report.latency, *report.throughput))
+    assert {row.clients for row in report.load.throughput} == {1, 4, 16}
+    assert not any(row.wrong for row in report.load.rows)
     assert all(server.idle_bytes and server.loaded_bytes for server in report.servers)
     # Six malformed requests to each of four endpoints, and a good one after each.
     assert len(report.malformed) == 6 * 4

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,15 +28,24 @@ START_SECONDS = 240
 """A deadline, never a measurement."""
 
 
-@pytest.fixture(scope="session")
-def strokes() -> ModuleType:
-    """The module beside this file: pytest's importlib mode puts no test folder on the path."""
-    path = Path(__file__).with_name("strokes.py")
-    spec = importlib.util.spec_from_file_location("playground_tests_strokes", path)
+def _load(name: str) -> ModuleType:
+    """A module beside this file: pytest's importlib mode puts no test folder on the path."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"playground_tests_{name}", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+looking = _load("looking")
+
+
+@pytest.fixture(scope="session")
+def strokes() -> ModuleType:
+    """Digits to draw."""
+    return _load("strokes")
 
 
 @pytest.fixture(scope="module")
@@ -51,69 +61,106 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture
+def open_playground(browser: Any) -> Iterator[Callable[..., Any]]:
+    """``open_playground(url, size, dark)``: a page, see ``looking.shown``; closed with the test."""
+    with ExitStack() as stack:
+
+        def page_of(url: str, *how: Any, **more: Any) -> Any:
+            return stack.enter_context(looking.shown(browser, url, *how, **more))
+
+        yield page_of
+
+
 @dataclass(frozen=True)
 class Running:
-    """A playground that runs; it has started both servers itself, with version 1 of two."""
+    """A playground that runs; it has started both servers itself, with version 1.
+
+    Attributes:
+        environment: of it, and of every command that is to find its servers.
+    """
 
     url: str
     space: Workspace
+    environment: dict[str, str]
     process: subprocess.Popen[bytes]
     output: Path
 
+    def command(self, *arguments: str) -> None:
+        """A subcommand for its case, as a person would in another terminal."""
+        subprocess.run(
+            [sys.executable, "-m", "pipelines", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            check=True,
+            timeout=START_SECONDS,
+            stdout=subprocess.DEVNULL,
+        )
+
 
 @pytest.fixture(scope="module")
-def playground(trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    from pipelines.alone import export_alone, train_alone
-
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Folders of the module's own."""
     artifacts = tmp_path_factory.mktemp("playground") / "artifacts"
-    shutil.copytree(trained.space.settings.artifacts, artifacts)
     # Unix sockets live below the state, and their paths end at 107 bytes.
     with tempfile.TemporaryDirectory(prefix="tw-", ignore_cleanup_errors=True) as state:
-        settings = Settings(artifacts=artifacts, state=Path(state).resolve())
-        second = Workspace.open("digits", settings, {"epochs": 1})
-        train_alone(second)
-        assert export_alone(second).version == 2
-        with started(settings, artifacts.parent / "output.txt") as running:
-            yield running
+        yield Settings(artifacts=artifacts, state=Path(state).resolve())
 
 
-class started:  # noqa: N801 - used as a function
+@pytest.fixture(scope="session")
+def start_playground() -> Callable[[Workspace], AbstractContextManager[Running]]:
+    """``with start_playground(space) as running``."""
+    return started
+
+
+@pytest.fixture(scope="module")
+def playground(trained: Any, home: Settings) -> Iterator[Running]:
+    """Digits, with a second version that no server has yet."""
+    from pipelines.alone import export_alone, train_alone
+
+    shutil.copytree(trained.space.settings.artifacts, home.artifacts)
+    second = Workspace.open("digits", home, {"epochs": 1})
+    train_alone(second)
+    assert export_alone(second).version == 2
+    with started(Workspace.open("digits", home)) as running:
+        yield running
+
+
+@contextmanager
+def started(space: Workspace) -> Iterator[Running]:
     """``python -m pipelines playground`` until the block ends."""
+    settings, output = space.settings, space.settings.artifacts.parent / "output.txt"
+    environment = {
+        **os.environ,
+        "TWINSERVE_ARTIFACTS": str(settings.artifacts),
+        "TWINSERVE_STATE": str(settings.state),
+        "TWINSERVE_TFX": str(settings.tfx),
+        **({"TWINSERVE_SAMPLE": str(settings.sample)} if settings.sample else {}),
+    }
+    options = ["--case", space.case.name, "--port", "0", "--version", "1", "--no-browser"]
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "playground", *options],
+            cwd=PROJECT,
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Running(_url_in(output, process), space, environment, process, output)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
 
-    def __init__(self, settings: Settings, output: Path) -> None:
-        self._settings = settings
-        self._output = output
 
-    def __enter__(self) -> Running:
-        paths = {
-            "TWINSERVE_ARTIFACTS": str(self._settings.artifacts),
-            "TWINSERVE_STATE": str(self._settings.state),
-        }
-        options = ["--port", "0", "--version", "1", "--no-browser"]
-        with self._output.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines", "playground", *options],
-                cwd=PROJECT,
-                env={**os.environ, **paths},
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-        url = self._wait_for_url()
-        space = Workspace.open("digits", self._settings)
-        return Running(url, space, self._process, self._output)
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(60)
-
-    def _wait_for_url(self) -> str:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            said = self._output.read_text()
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", said):
-                return found[0]
-            assert self._process.poll() is None, said
-            time.sleep(0.1)
-        self.__exit__()
-        raise AssertionError(self._output.read_text())
+def _url_in(output: Path, process: subprocess.Popen[bytes]) -> str:
+    """Wait until it has said where the page is."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        said = output.read_text()
+        if found := re.search(r"http://127\.0\.0\.1:\d+/", said):
+            return found[0]
+        assert process.poll() is None, said
+        time.sleep(0.1)
+    raise AssertionError(output.read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -109,21 +109,12 @@ def url(fleet: Fleet) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Any, url: str) -> Iterator[Any]:
-    opened = browser.new_page()
-    problems: list[str] = []
-    # A search that begins before the one before has ended is refused with 429, and the browser says so.
-    opened.on("console", lambda said: "429" in said.text or problems.append(said.text))
-    opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.goto(url)
-    verdict(opened, "say on time")
+def page(open_playground: Callable[..., Any], url: str) -> Iterator[Any]:
+    opened = open_playground(url)
+    opened.says("say on time")
     yield opened
-    opened.close()
-    assert problems == []
-
-
-def verdict(page: Any, words: str) -> None:
-    page.locator("#verdict", has_text=words).wait_for()
+    # A search that begins before the one before has ended is refused with 429, and the browser says so.
+    opened.problems[:] = [said for said in opened.problems if "429" not in said]
 
 
 def heard(fleet: Fleet, name: str, wanted: Any) -> None:
@@ -164,14 +155,14 @@ def test_every_kind_of_field_is_asked_about(page: Any, fleet: Fleet) -> None:
         time.sleep(0.02)
     page.get_by_label("carrier two letters").fill("UA")
     heard(fleet, "carrier", "UA")
-    verdict(page, "say late")
+    page.says("say late")
 
 
 def test_a_slider_and_its_number_are_one(page: Any, fleet: Fleet) -> None:
     page.get_by_label("age as a slider").fill("99")
     heard(fleet, "age", np.int64(99))
     assert page.get_by_label("age years").input_value() == "99"
-    verdict(page, "say late")
+    page.says("say late")
 
 
 def test_what_cannot_be_read_is_not_asked(page: Any, fleet: Fleet) -> None:
@@ -185,16 +176,16 @@ def test_what_cannot_be_read_is_not_asked(page: Any, fleet: Fleet) -> None:
 def test_engines_divided_by_a_field_are_found_out(page: Any) -> None:
     assert page.locator('input[value="int8"]').is_disabled(), "this case has no such file"
     page.get_by_label("age years").fill("65")
-    verdict(page, "They disagree")
+    page.says("They disagree")
     page.get_by_label("age years").fill("58")
-    verdict(page, "say on time")
+    page.says("say on time")
     page.locator('input[name="start"][value="current"]').check()
     page.get_by_role("button", name="Find a disagreement").click()
     page.locator(".find").first.wait_for()
     page.get_by_role("button", name="Find a disagreement").wait_for()
     assert "age" in " ".join(page.locator(".find .quiet").all_inner_texts())
     page.get_by_role("button", name="Take a real row").click()
-    verdict(page, "say on time")
+    page.says("say on time")
 
 
 def test_a_search_can_be_stopped_and_begun_again(page: Any, fleet: Fleet) -> None:

@@ -62,7 +62,6 @@ def measured_report(report: RunReport) -> RunReport:
     return report.model_copy(
         update={
             "load": load,
-            "throughput": load.throughput,
             "claims": claims_of(load),
             "breakdown": _breakdown(),
         }
@@ -94,7 +93,6 @@ def spoiled_report(report: RunReport) -> RunReport:
     return whole.model_copy(
         update={
             "load": spoiled,
-            "throughput": spoiled.throughput,
             "claims": claims_of(spoiled),
         }
     )

@@ -12,16 +12,19 @@ from pipelines.facts import (
     ArtifactFacts,
     Check,
     ContractTensor,
+    CurvePoint,
     Environment,
     Epoch,
-    LatencyFacts,
+    LoadFacts,
     MalformedFacts,
     Outcome,
     ParityRow,
+    PercentileFacts,
     Protocol,
     QualityFacts,
     ReliabilityFacts,
     RunReport,
+    ScenarioFacts,
     ServerFacts,
     StageTiming,
     ThroughputFacts,
@@ -92,8 +95,7 @@ def sample_report() -> RunReport:
             for f, kind, path, size in FORMATS
         ],
         servers=_servers(),
-        latency=_latency(),
-        throughput=_throughput(),
+        load=_load(),
         malformed=malformed,
         timings=_timings(),
         environment=_environment(),
@@ -266,19 +268,26 @@ def skewed_report() -> RunReport:
 def voided_report() -> RunReport:
     """TorchServe gave wrong answers under load, and the measurements are yesterday's."""
     report = sample_report()
+    assert report.load
     return report.model_copy(
         update={
             "measured": CREATED - timedelta(days=1),
-            "latency": [
-                row.model_copy(update={"wrong": 3}) if row.server == "torchserve" else row
-                for row in report.latency
-            ],
-            "throughput": [
-                row.model_copy(update={"wrong": 12})
-                if row.server == "torchserve" and row.clients == 16
-                else row
-                for row in report.throughput
-            ],
+            "load": report.load.model_copy(
+                update={
+                    "scenarios": [
+                        row.model_copy(update={"wrong": 3})
+                        if row.server == SERVERS["torchserve"]
+                        else row
+                        for row in report.load.scenarios
+                    ],
+                    "throughput": [
+                        row.model_copy(update={"wrong": 12})
+                        if row.server == SERVERS["torchserve"] and row.clients == 16
+                        else row
+                        for row in report.load.throughput
+                    ],
+                }
+            ),
         }
     )
 
@@ -286,12 +295,13 @@ def voided_report() -> RunReport:
 def empty_report() -> RunReport:
     """A run that ended before anything was found out."""
     report = sample_report()
-    lists = ("checks", "parity", "training", "artifacts", "servers", "latency", "throughput")
+    lists = ("checks", "parity", "training", "artifacts", "servers")
     return report.model_copy(
         update={
             **{name: [] for name in (*lists, "malformed", "inputs", "outputs", "labels")},
             "passed": False,
             "measured": None,
+            "load": None,
             "timings": Timings(stages=[], wall_seconds=0.0, critical_path_seconds=0.0),
             "environment": Environment(
                 hardware={},
@@ -471,7 +481,19 @@ def _servers() -> list[ServerFacts]:
     ]  # fmt: skip
 
 
-def _latency() -> list[LatencyFacts]:
+def _load() -> LoadFacts:
+    return LoadFacts(
+        quick=True,
+        engine="MLPerf LoadGen 6.0.17",
+        seconds_per_scenario=3.0,
+        windows=3,
+        seed=7,
+        scenarios=_latency(),
+        throughput=_throughput(),
+    )
+
+
+def _latency() -> list[ScenarioFacts]:
     figures = {
         ("tfserving", "REST"): (1.32, 1.61, 2.95),
         ("tfserving", "gRPC"): (0.94, 1.12, 2.02),
@@ -479,12 +501,25 @@ def _latency() -> list[LatencyFacts]:
         ("torchserve", "gRPC"): (3.41, 4.2, 8.63),
     }
     return [
-        LatencyFacts(server=server, protocol=protocol, requests=500, wrong=0,
-                     p50_ms=p50, p90_ms=p90, p99_ms=p99)
+        ScenarioFacts(
+            server=SERVERS[server],
+            protocol=protocol,
+            requests=500,
+            wrong=0,
+            scenario="SingleStream",
+            requests_per_second=1000 / values[0],
+            percentiles=[
+                PercentileFacts(rank=rank, ms=ms, at_most_ms=1.1 * ms)
+                for rank, ms in zip((50, 90, 99), values, strict=True)
+            ],
+            curve=[
+                CurvePoint(rank=rank, ms=ms) for rank, ms in zip((50, 90, 99), values, strict=True)
+            ],
+        )
         for server in SERVERS
         for protocol in PROTOCOLS
-        for p50, p90, p99 in [figures[server, protocol]]
-    ]  # fmt: skip
+        for values in [figures[server, protocol]]
+    ]
 
 
 def _throughput() -> list[ThroughputFacts]:
@@ -495,7 +530,7 @@ def _throughput() -> list[ThroughputFacts]:
         ("torchserve", "gRPC"): (282.0, 431.0, 440.0),
     }
     return [
-        ThroughputFacts(server=server, protocol=protocol, clients=clients, seconds=3.0, wrong=0,
+        ThroughputFacts(server=SERVERS[server], protocol=protocol, clients=clients, seconds=3.0, wrong=0,
                         requests=int(3 * rate), requests_per_second=rate)
         for server in SERVERS
         for protocol in PROTOCOLS

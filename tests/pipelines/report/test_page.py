@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.facts import Outcome, RunReport
+from pipelines.facts import Outcome, RunReport, ScenarioFacts
 from pipelines.report import write_report
 
 SAMPLES = ("sample", "scored", "sliced", "measured", "failed", "voided", "empty")
@@ -200,21 +200,31 @@ def test_only_our_own_script_may_run(make: Make, tmp_path: Path) -> None:
 def test_every_chart_says_in_words_what_it_shows(make: Make, tmp_path: Path) -> None:
     page = page_of(make("sample"), tmp_path)
     labels = [str(a["aria-label"]) for tag, a in page.elements if tag == "svg"]
-    assert len(labels) == 9
+    assert len(labels) == 10
     assert any(
-        "TorchServe 0.12.0 · gRPC: p50 3.41 ms, p90 4.20 ms, p99 8.63 ms" in x for x in labels
+        "TorchServe 0.12.0 · gRPC: p50 ms 3.41, p90 ms 4.20, p99 ms 8.63" in x for x in labels
     )
     assert any("PyTorch goes from" in label for label in labels)
 
 
+def with_latencies(facts: ScenarioFacts, ms: float) -> ScenarioFacts:
+    """The same with one latency for every percentile and every point of the curve."""
+    points = {
+        name: [each.model_copy(update={"ms": ms}) for each in getattr(facts, name)]
+        for name in ("percentiles", "curve")
+    }
+    return facts.model_copy(update=points)
+
+
 def test_figures_that_are_not_numbers_do_not_stop_the_report(make: Make, tmp_path: Path) -> None:
     report = make("sample")
+    assert report.load
     nan = float("nan")
     odd = report.model_copy(
         update={
-            "latency": [
-                row.model_copy(update={"p50_ms": nan, "p99_ms": nan}) for row in report.latency
-            ],
+            "load": report.load.model_copy(
+                update={"scenarios": [with_latencies(row, nan) for row in report.load.scenarios]}
+            ),
             "parity": [row.model_copy(update={"max_abs": nan}) for row in report.parity],
             "servers": [row.model_copy(update={"ready_seconds": nan}) for row in report.servers],
         }

@@ -1,0 +1,144 @@
+"""A case of fields with both servers behind it, in a real browser: words, numbers, gaps, and a server that dies.
+
+The last test breaks a server, so their order matters.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.serve import left_running
+from pipelines.workspace import Workspace
+from serving.process_tree import stop_process_tree
+
+pytestmark = [pytest.mark.servers, pytest.mark.frameworks, pytest.mark.timeout(900)]
+
+Open = Callable[..., Any]
+PHONE, DESKTOP = (390, 844), (1280, 800)
+ENGINES = 5
+"""Both servers over both protocols, and one TFLite file: this case has none in int8."""
+ROWS = 1500
+
+
+@pytest.fixture(scope="module")
+def playground(start_playground: Callable[..., Any], home: Any) -> Iterator[Any]:
+    """Few rows and two passes: what the networks say is not what is tested."""
+    from pipelines.alone import export_alone, train_alone
+
+    settings = home.model_copy(update={"sample": ROWS, "tfx": False})
+    space = Workspace.open("flights", settings, {"epochs": 2, "batch_size": 32})
+    train_alone(space)
+    export_alone(space)
+    with start_playground(Workspace.open("flights", settings)) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(open_playground: Open, playground: Any) -> Open:
+    """``open_page(size, dark=True)``: the page once everybody has answered."""
+
+    def page_of(size: tuple[int, int] = DESKTOP, dark: bool = False, **more: Any) -> Any:
+        page = open_playground(playground.url, size, dark, **more)
+        page.answered().nth(ENGINES - 1).wait_for()
+        return page
+
+    return page_of
+
+
+def answers_to(page: Any, field: str, value: Any) -> dict[str, list[float]]:
+    """By engine, what it answers once the page asks with this value."""
+
+    def asks(response: Any) -> bool:
+        asked = response.url.endswith("/api/ask") and json.loads(response.request.post_data)
+        return bool(asked) and asked["inputs"][field] == value
+
+    with page.expect_response(asks) as awaited:
+        pass
+    inputs, *answers = map(json.loads, awaited.value.text().splitlines())
+    assert inputs["inputs"][field] == value
+    return {each["engine"]: each["scores"] for each in answers if "scores" in each}
+
+
+def test_all_answer_a_real_row_and_say_with_what(open_page: Open) -> None:
+    page = open_page()
+    page.says("All five say (on time|late)")
+    assert page.locator(".engine .version").all_inner_texts()[:ENGINES] == ["version 1"] * ENGINES
+    int8 = page.locator('.engine[data-engine="tflite-int8"]')
+    assert int8.get_attribute("data-state") == "absent"
+    assert "four of ours are text" in int8.inner_text()
+
+
+def test_words_numbers_and_gaps_reach_every_engine(open_page: Open) -> None:
+    page = open_page()
+    edits: dict[str, tuple[Any, Callable[[], None]]] = {
+        "carrier": ("F9", lambda: page.get_by_label("carrier two letters").fill("F9")),
+        "minute_of_day": (
+            1200,
+            lambda: page.get_by_label("minute_of_day as a slider").fill("1200"),
+        ),
+        "humid": (None, lambda: page.get_by_label("humid is missing").check()),
+        "origin": ("nowhere", lambda: page.get_by_label("origin EWR, JFK or LGA").fill("nowhere")),
+    }
+    before: dict[str, list[float]] = {}
+    for field, (value, edit) in edits.items():
+        edit()
+        scores = answers_to(page, field, value)
+        assert len(scores) == ENGINES, scores
+        for same in (
+            ("tfserving-rest", "tfserving-grpc", "tflite"),
+            ("torchserve-rest", "torchserve-grpc"),
+        ):
+            first, *others = (scores[key] for key in same)
+            for other in others:
+                assert other == pytest.approx(first, abs=1e-4), same
+        assert not before or all(scores[key] != before[key] for key in scores), field
+        before = scores
+    page.says("All five say|They disagree")
+    assert page.get_by_label("humid relative humidity").is_disabled()
+    assert page.locator("#origin").inner_text() == "Edited"
+
+
+def test_a_search_among_rows_of_words_ends_with_what_it_tried(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Find a disagreement").click()
+    page.locator("#hunt-said", has_text=re.compile(r"ound among [\d,]+ inputs")).wait_for()
+    for find in page.locator(".find").all():
+        chips = " ".join(find.locator(".chip").all_inner_texts())
+        assert "on time" in chips and "late" in chips, chips
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_form_fits_is_named_and_can_be_read(
+    open_page: Open, size: tuple[int, int], dark: bool
+) -> None:
+    page = open_page(size, dark, reduced_motion="reduce")
+    if folder := os.environ.get("PLAYGROUND_PICTURES"):
+        name = f"playground-flights-{size[0]}-{'dark' if dark else 'light'}.png"
+        page.wait_for_timeout(5000)  # some times for the lines
+        page.screenshot(path=Path(folder) / name, full_page=True)
+    page.can_be_read()
+
+
+@pytest.mark.parametrize("server", ["tfserving", "torchserve"])
+def test_a_dead_server_is_named_and_taken_back(
+    open_page: Open, playground: Any, server: str
+) -> None:
+    page = open_page()
+    (dead,) = [each for each in left_running(playground.space) if each.name == server]
+    stop_process_tree(dead.pid, 10)
+    page.warns(f"{'TF Serving' if server == 'tfserving' else 'TorchServe'} is down.")
+    page.says("The three that answer say|They disagree")
+    page.can_be_read()
+    playground.command("stop")
+    playground.command("serve", "--case", "flights")
+    page.answered().nth(ENGINES - 1).wait_for()
+    page.warns("")
+    page.says("All five say|They disagree")
