@@ -187,9 +187,13 @@ def _compared(
     after: LoadedFacts,
 ) -> Compared:
     notes = [
-        f"{place} {'UNSTABLE' if facts.unstable else 'the client was the limit'}"
+        f"{place} {word}"
         for place, facts in (("first", before), ("second", after))
-        if facts.unstable or (facts.client and facts.client.saturated)
+        for word, holds in (
+            ("UNSTABLE", facts.unstable),
+            ("SATURATED", facts.client and facts.client.saturated),
+        )
+        if holds
     ]
     return Compared(
         subject,

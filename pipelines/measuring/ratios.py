@@ -124,5 +124,5 @@ def _against(facts: Sequence[ScenarioFacts] | Sequence[ThroughputFacts]) -> list
         if each.unstable:
             found.append(f"{each.server} is UNSTABLE")
         if each.client and each.client.saturated:
-            found.append(f"the client was the limit at {each.server}")
+            found.append(f"{each.server} is SATURATED: the client was the limit")
     return found
