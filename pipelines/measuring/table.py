@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.facts import LoadedFacts, LoadFacts, RatioFacts, ScenarioFacts
+from pipelines.facts import ConditionsFacts, LoadedFacts, LoadFacts, RatioFacts, ScenarioFacts
 from pipelines.measuring.comparing import Change, Compared
 
 QUICK_NOTE = "Quick: short windows, for a look. Quote figures of `make measure` only."
@@ -26,6 +26,7 @@ def print_load(console: Console, load: LoadFacts) -> None:
         )
         _say(console, f"{knee.server} · {knee.protocol} keeps up to {most}: {knee.why}")
     console.print(_ratios(load.ratios))
+    console.print(_conditions(load.conditions))
     for sentence in load.differences:
         _say(console, f"Not alike: {sentence}", "yellow")
 
@@ -103,7 +104,7 @@ def _ratios(ratios: Sequence[RatioFacts]) -> Table:
     table.add_column("95 % interval", justify="right")
     table.add_column("")
     for ratio in ratios:
-        what = f"{ratio.clients} clients" if ratio.clients else ratio.scenario
+        what = _clients(ratio.clients) if ratio.clients else ratio.scenario
         quantity = ratio.quantity.replace("_ms", "").replace("_", " ")
         table.add_row(
             f"{ratio.protocol}, {what}, {quantity}",
@@ -111,6 +112,23 @@ def _ratios(ratios: Sequence[RatioFacts]) -> Table:
             f"{ratio.low:.2f} to {ratio.high:.2f}",
             "" if ratio.usable else "not to be quoted",
         )
+    return table
+
+
+def _clients(number: int) -> str:
+    return f"{number} client" if number == 1 else f"{number} clients"
+
+
+def _conditions(rows: Sequence[ConditionsFacts]) -> Table:
+    """What each endpoint was measured with; "?" where a container does not say."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("measured with")
+    for column in ("rows", "request bytes", "answer bytes", "workers", "threads", "client threads"):
+        table.add_column(column, justify="right")
+    for each in rows:
+        numbers = (each.rows, each.request_bytes, each.answer_bytes, each.workers, each.threads)
+        cells = ["?" if number is None else f"{number:,}" for number in numbers]
+        table.add_row(f"{each.server} · {each.protocol}", *cells, str(each.client_threads))
     return table
 
 

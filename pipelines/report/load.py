@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.facts import ClaimFacts, LoadedFacts, LoadFacts, RunReport, ScenarioFacts
+from pipelines.facts import (
+    ClaimFacts,
+    ConditionsFacts,
+    LoadedFacts,
+    LoadFacts,
+    RunReport,
+    ScenarioFacts,
+)
 from pipelines.facts.load import Scenario
 from pipelines.report import figures
 from pipelines.report.contests import Evidence
@@ -12,6 +19,14 @@ from pipelines.report.marks import Mark, is_drawn, marks_of, quick_mark
 from pipelines.report.sides import framework_of
 
 RANKS = (50.0, 90.0, 99.0, 99.9)
+CONDITION_HEADS = (
+    "Rows a request",
+    "Bytes of a request",
+    "Of an answer",
+    "Workers",
+    "Threads of one",
+    "Client threads",
+)
 HEADS = ("Requests/s", *(f"p{rank:g} ms" for rank in RANKS), "Requests", "Windows apart")
 SCENARIOS: dict[Scenario, str] = {
     "SingleStream": "One client sends the next request when the answer is there.",
@@ -131,15 +146,21 @@ def claim_lines(claims: list[ClaimFacts]) -> list[ClaimLine]:
 def conditions(load: LoadFacts) -> tuple[tuple[str, ...], ...]:
     """What each endpoint was measured with: the same for both sides, or it is said where not."""
     return tuple(
-        (
-            f"{each.server} · {each.protocol}",
-            f"{each.request_bytes:,} / {each.answer_bytes:,}",
-            figures.UNKNOWN if each.workers is None else str(each.workers),
-            figures.UNKNOWN if each.threads is None else str(each.threads),
-            str(each.client_threads),
-        )
-        for each in load.conditions
+        (f"{each.server} · {each.protocol}", *_condition(each)) for each in load.conditions
     )
+
+
+def _condition(facts: ConditionsFacts) -> tuple[str, ...]:
+    """A cell for each of ``CONDITION_HEADS``."""
+    numbers = (
+        facts.rows,
+        facts.request_bytes,
+        facts.answer_bytes,
+        facts.workers,
+        facts.threads,
+        facts.client_threads,
+    )
+    return tuple(figures.UNKNOWN if each is None else f"{each:,}" for each in numbers)
 
 
 def load_lead(load: LoadFacts) -> str:

@@ -98,13 +98,14 @@ def _of_slices(report: RunReport) -> dict[str, Any]:
 
 def _of_load(report: RunReport) -> dict[str, Any]:
     return {
-        "speed_charts": load_charts.load_charts(report),
+        "load_charts": load_charts.load_charts(report),
         "load_lead": load.load_lead(report.load) if report.load else "",
         "load_groups": load.load_groups(report),
         "load_heads": load.HEADS,
         "claims": load.claim_lines(report.claims),
         "headlines": claims.headlines(report.claims),
         "conditions": load.conditions(report.load) if report.load else (),
+        "condition_heads": load.CONDITION_HEADS,
     }
 
 
