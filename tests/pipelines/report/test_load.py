@@ -85,11 +85,21 @@ def test_marks_stand_beside_the_figures_they_concern(pages: dict[str, Path]) -> 
     assert f"{TORCH} · gRPC INVALID" in texts(figure(html, "Server: percentiles"))
     assert "its windows differ by 17 %, and 10 % are allowed" in html
     table = html.partition("<h3>By scenario</h3>")[2].partition("</table>")[0]
-    words = [
-        re.findall(r'class="mark (\w+)"', row) for row in table.split("<tr>")[2:] if "<td" in row
-    ]
-    assert ["INVALID", "UNSTABLE"] in words
-    assert ["VALID"] in words
+    rows = [row.partition("</th>")[::2] for row in table.split("<tr>")[2:] if "<td" in row]
+    on_phones, beside = (
+        [re.findall(r'class="mark (\w+)"', row[part]) for row in rows] for part in (0, 1)
+    )
+    assert on_phones == beside
+    assert ["INVALID", "UNSTABLE"] in beside
+    assert ["VALID"] in beside
+
+
+def test_bytes_workers_and_threads_stand_open_beside_the_figures(pages: dict[str, Path]) -> None:
+    html = drawn(pages["measured"])
+    section = html.partition("<h3>Measured with</h3>")[2].partition("<h3>")[0]
+    assert "<details" not in section
+    assert f"{TORCH} · gRPC 1 612 310 1 2 1" in texts(section)
+    assert "Not alike" in section
 
 
 def test_void_figures_are_nowhere(make: Make, pages: dict[str, Path]) -> None:
