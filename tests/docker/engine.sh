@@ -39,7 +39,13 @@ if ! answers >/dev/null; then
   else
     echo "engine: starting dockerd; its log is $LOG"
     rm -f "$PID_FILE"
-    setsid nohup dockerd --pidfile "$PID_FILE" >>"$LOG" 2>&1 </dev/null &
+    (
+      # A lock or a pipe of the caller's must not live as long as the engine does.
+      for open in /proc/self/fd/*; do
+        [ "${open##*/}" -le 2 ] || eval "exec ${open##*/}>&-"
+      done
+      exec setsid nohup dockerd --pidfile "$PID_FILE" >>"$LOG" 2>&1 </dev/null
+    ) &
   fi
   deadline=$((SECONDS + WAIT_SECONDS))
   until answers >/dev/null; do
