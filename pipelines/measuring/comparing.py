@@ -186,15 +186,6 @@ def _compared(
     before: LoadedFacts,
     after: LoadedFacts,
 ) -> Compared:
-    notes = [
-        f"{place} {word}"
-        for place, facts in (("first", before), ("second", after))
-        for word, holds in (
-            ("UNSTABLE", facts.unstable),
-            ("SATURATED", facts.client and facts.client.saturated),
-        )
-        if holds
-    ]
     return Compared(
         subject,
         quantity,
@@ -203,7 +194,21 @@ def _compared(
         here.between,
         there.between,
         _change(here, there, higher_is_better),
-        "; ".join(notes),
+        _note(before, after),
+    )
+
+
+def _note(before: LoadedFacts, after: LoadedFacts) -> str:
+    """``UNSTABLE in both; SATURATED in the second``."""
+    words = {
+        "UNSTABLE": [facts.unstable for facts in (before, after)],
+        "SATURATED": [bool(facts.client and facts.client.saturated) for facts in (before, after)],
+    }
+    places = {(True, True): "both", (True, False): "the first", (False, True): "the second"}
+    return "; ".join(
+        f"{word} in {places[first, second]}"
+        for word, (first, second) in words.items()
+        if first or second
     )
 
 

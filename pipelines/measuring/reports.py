@@ -31,9 +31,18 @@ def read_measured(space: Workspace, named: str) -> RunReport:
         return RunReport.model_validate_json(path.read_text())
     except (ValidationError, UnicodeDecodeError) as error:
         raise ArtifactCorrupt(
-            f"{path} is not a report that this version of TwinServe has written.",
-            str(error).splitlines()[0],
+            f"{path} is not a report that this version of TwinServe has written: {_first(error)}.",
+            "`make measure`, then `make report` write a new one.",
         ) from error
+
+
+def _first(error: ValidationError | UnicodeDecodeError) -> str:
+    """The first of what is wrong: ``schema_version: Input should be 2``."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]
 
 
 def _path(space: Workspace, named: str) -> Path:

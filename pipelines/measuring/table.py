@@ -32,22 +32,39 @@ def print_load(console: Console, load: LoadFacts) -> None:
 
 
 def print_compared(console: Console, rows: Sequence[Compared]) -> None:
-    """A table of both, and what became of every figure."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("figure", "", "first", "second", "second / first", "", "note"):
-        table.add_column(column, justify="left" if column in {"figure", "", "note"} else "right")
+    """What became of every figure, endpoint by endpoint, within 80 columns; notes stand below the table."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for column in ("", "", "first", "second", "ratio", ""):
+        right = column in {"first", "second", "ratio"}
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    notes = {note: number for number, note in enumerate(_notes(rows), 1)}
+    by_endpoint: dict[str, list[Compared]] = {}
     for row in rows:
-        ratio = f"{row.after / row.before:.2f}" if row.before and row.after else ""
-        table.add_row(
-            row.subject,
-            row.quantity,
-            _wide(row.before, row.before_between),
-            _wide(row.after, row.after_between),
-            ratio,
-            f"[{COLOURS[row.change]}]{row.change}[/]" if COLOURS[row.change] else str(row.change),
-            row.note,
-        )
+        by_endpoint.setdefault(row.subject.partition(", ")[0], []).append(row)
+    for endpoint, mine in by_endpoint.items():
+        table.add_row(f"[bold]{endpoint}[/]")
+        for row in mine:
+            table.add_row(*_compared_cells(row, notes.get(row.note)))
     console.print(table)
+    for note, number in notes.items():
+        _say(console, f"({number}) {note}")
+
+
+def _notes(rows: Sequence[Compared]) -> list[str]:
+    return list(dict.fromkeys(row.note for row in rows if row.note))
+
+
+def _compared_cells(row: Compared, note: int | None) -> tuple[str, ...]:
+    colour = COLOURS[row.change]
+    return (
+        f"  {row.subject.partition(', ')[2]}",
+        row.quantity.replace("requests/s", "req/s"),
+        _wide(row.before, row.before_between),
+        _wide(row.after, row.after_between),
+        f"{row.after / row.before:.2f}" if row.before and row.after else "",
+        (f"[{colour}]{row.change}[/]" if colour else str(row.change))
+        + (f" ({note})" if note else ""),
+    )
 
 
 def marks(facts: LoadedFacts) -> str:
@@ -140,9 +157,9 @@ def _percentile(facts: ScenarioFacts, rank: float) -> str:
 def _wide(value: float | None, between: tuple[float, float] | None) -> str:
     if value is None or between is None:
         return ""
-    digits = 0 if value >= 100 else 2
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
     low, high = between
-    return f"{value:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+    return f"{value:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -66,6 +66,17 @@ def answers_to(page: Any, field: str, value: Any) -> dict[str, list[float]]:
     return {each["engine"]: each["scores"] for each in answers if "scores" in each}
 
 
+def take_picture(page: Any, target: Path) -> None:
+    """For the documentation: a row that divides them, and others that were found."""
+    page.get_by_role("button", name="Find a disagreement").click()
+    page.locator("#hunt-said", has_text=re.compile("ound among")).wait_for()
+    if page.locator(".find").count():
+        page.locator(".find").first.click()
+    page.wait_for_timeout(8000)  # some times for the lines
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=target, full_page=page.viewport_size["width"] > 600)
+
+
 def test_all_answer_a_real_row_and_say_with_what(open_page: Open) -> None:
     page = open_page()
     page.says("All five say (on time|late)")
@@ -122,8 +133,7 @@ def test_the_form_fits_is_named_and_can_be_read(
     page = open_page(size, dark, reduced_motion="reduce")
     if folder := os.environ.get("PLAYGROUND_PICTURES"):
         name = f"playground-flights-{size[0]}-{'dark' if dark else 'light'}.png"
-        page.wait_for_timeout(5000)  # some times for the lines
-        page.screenshot(path=Path(folder) / name, full_page=True)
+        take_picture(page, Path(folder) / name)
     page.can_be_read()
 
 
