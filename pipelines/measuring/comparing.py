@@ -124,7 +124,8 @@ def _by_key(report: RunReport, load: LoadFacts) -> dict[Key, LoadedFacts]:
     for each in load.scenarios:
         found[names[each.server], each.protocol, each.scenario] = each
     for row in load.throughput:
-        found[names[row.server], row.protocol, f"{row.clients} clients"] = row
+        clients = "client" if row.clients == 1 else "clients"
+        found[names[row.server], row.protocol, f"{row.clients} {clients}"] = row
     return found
 
 

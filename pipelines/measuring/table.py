@@ -157,9 +157,16 @@ def _percentile(facts: ScenarioFacts, rank: float) -> str:
 def _wide(value: float | None, between: tuple[float, float] | None) -> str:
     if value is None or between is None:
         return ""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    low, high = between
-    return f"{value:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
+    scale, digits, unit = _form(value)
+    middle, low, high = (f"{each / scale:,.{digits}f}{unit}" for each in (value, *between))
+    return f"{middle} ({low}–{high})"
+
+
+def _form(value: float) -> tuple[float, int, str]:
+    """By what to divide, decimals, and the letter behind: three or four digits each."""
+    if value >= 10_000:
+        return 1000, 1, "k"
+    return 1, 0 if value >= 100 else 1 if value >= 10 else 2, ""
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from models.errors import NotComparable
 from pipelines.facts import (
@@ -18,6 +20,7 @@ from pipelines.facts import (
     WindowFacts,
 )
 from pipelines.measuring.comparing import Change, Compared, compare_reports, regressions
+from pipelines.measuring.table import print_compared
 from tests.pipelines.report.sample import sample_report
 
 
@@ -172,3 +175,19 @@ def test_a_report_without_figures_is_refused(report: Any) -> None:
     full = report(scenario(1, 1, 1))
     with pytest.raises(NotComparable, match="second report has no figures"):
         compare_reports(full, full.model_copy(update={"load": None}))
+
+
+def test_the_table_fits_eighty_columns_and_loses_no_verdict_or_note(report: Any) -> None:
+    fast = report(scenario(11, 11.1, 11.2), throughput(11_000, 11_100, 11_200))
+    slow = report(scenario(22, 22.1, 22.2, unstable=True), throughput(5_000, 5_100, 5_200))
+    console = Console(width=80, record=True, file=StringIO())
+    print_compared(console, compare_reports(fast, slow))
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert lines[1:] == [
+        "tfserving · REST",
+        "  SingleStream   p50 ms    11.1 (11.0–11.2)    22.1 (22.0–22.2)  1.99 WORSE (1)",
+        "  SingleStream   p99 ms    33.3 (33.3–36.6)    66.3 (66.3–72.9)  1.99 WORSE (1)",
+        "  4 clients      req/s  11.1k (11.0k–11.2k) 5,100 (5,000–5,200)  0.46 WORSE",
+        "(1) UNSTABLE in the second",
+    ]
