@@ -24,6 +24,8 @@ DEADLINE_SECONDS = 45.0
 WANTED = 6
 HALVINGS = 4
 """Steps towards the smallest change that still divides them."""
+CROSSED, CROSSINGS = 2, 10
+"""Changes of a batch that turn everybody's answer and are followed, and steps towards where only some turn."""
 FIRST_ROWS = 512
 """Rows of the test split that are tried as they are, before any is changed."""
 SWAPPED = 0.3
@@ -178,7 +180,7 @@ class Search:
             raise ServerFault("Fewer than two engines can be asked, so none can differ.", "503")
         began, tried, found = time.monotonic(), 0, 0
         for batch in _batches(self._candidates()):
-            for each in self._divided(batch):
+            for each in self._dividing(batch):
                 if found < WANTED:
                     found += 1
                     yield {"found": self._smallest(each)}
@@ -209,22 +211,48 @@ class Search:
         base = self._split.rows(slice(row, row + 1)).inputs
         return Candidate(base, row, strength, seed)
 
-    def _divided(self, batch: Sequence[Candidate]) -> list[Candidate]:
-        """Those of the batch that do not get the same label from everybody."""
+    def _dividing(self, batch: Sequence[Candidate]) -> Iterator[Candidate]:
+        """Those of the batch that do not get the same label from everybody, and what lies between two labels.
+
+        A change that turns everybody's answer crosses every boundary, and those hardly ever lie at one place.
+        """
+        labels = self._labels(batch)
+        divided = _differ(labels)
+        yield from itertools.compress(batch, divided)
+        if not any(each.strength for each in batch):
+            return
+        before = self._labels([replace(each, strength=0.0) for each in batch])[0]
+        turned = ~divided & (labels[0] != before)
+        for each in itertools.islice(itertools.compress(batch, turned), CROSSED):
+            if between := self._between(each):
+                yield between
+
+    def _between(self, candidate: Candidate) -> Candidate | None:
+        """The same change, so strong that some answers have turned and some have not; by halving."""
+        low, high = replace(candidate, strength=0.0), candidate
+        before = self._labels([low])[0]
+        for _ in range(CROSSINGS):
+            middle = replace(candidate, strength=(low.strength + high.strength) / 2)
+            labels = self._labels([middle])
+            if _differ(labels).any():
+                return middle
+            low, high = (middle, high) if (labels[0] == before).all() else (low, middle)
+        return None
+
+    def _labels(self, batch: Sequence[Candidate]) -> np.ndarray:
+        """(engines, candidates): the label that each gives each."""
         rows = [self._changes.inputs(each) for each in batch]
         inputs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        labels = np.stack(
+        return np.stack(
             [self._contract.predicted_labels(each.ask(inputs).outputs) for each in self._engines]
         )
-        divided = (labels != labels[0]).any(0)
-        return [each for each, is_so in zip(batch, divided, strict=True) if is_so]
 
     def _smallest(self, candidate: Candidate) -> dict[str, Any]:
         """The same change, only as strong as it must be; found by halving."""
         low, best = 0.0, candidate
         for _ in range(HALVINGS if candidate.strength else 0):
             middle = replace(candidate, strength=(low + best.strength) / 2)
-            if self._divided([middle]):
+            if _differ(self._labels([middle])).any():
                 best = middle
             else:
                 low = middle.strength
@@ -245,6 +273,12 @@ class Search:
             {"engine": key, "winner": int(scores.argmax()), "score": float(scores.max())}
             for key, scores in answers
         ]
+
+
+def _differ(labels: np.ndarray) -> np.ndarray:
+    """(candidates,): whether the engines, which are the rows, give it different labels."""
+    different: np.ndarray = (labels != labels[0]).any(0)
+    return different
 
 
 def _compared(engines: Sequence[Engine], kind: Kind) -> list[Engine]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from models.case import case_function, load_case
-from models.contract import Tensors
+from models.contract import Contract, Tensors, TensorSpec
 from models.errors import Unreachable
+from models.split import Split
 from pipelines.playground import application, search
 from pipelines.playground.application import Playground
 from pipelines.playground.catalogue import Catalogue
@@ -327,6 +329,37 @@ def test_a_search_finds_what_divides_and_takes_the_change_back(client, fleet, ca
             "torchserve-grpc": 1,
         }
         assert each["label"] == catalogue.split.labels[each["row"]]
+
+
+class Gusty:
+    """Calls windy what is above its limit."""
+
+    def __init__(self, key: str, limit: float) -> None:
+        self.key, self.label, self.limit = key, key, limit
+
+    def ask(self, inputs: Tensors) -> Reply:
+        windy = (inputs["wind"] > self.limit).astype(int)
+        return Reply({"probabilities": np.eye(2, dtype=np.float32)[windy]}, 1)
+
+
+def test_a_search_finds_the_narrow_gap_between_two_boundaries() -> None:
+    """A change that turns both answers is followed to where only one has turned."""
+    contract = Contract(
+        inputs=(TensorSpec("wind", "float32", (), "miles per hour", low=0, high=90),),
+        outputs=tuple(TensorSpec(name, "float32", (2,)) for name in ("logits", "probabilities")),
+        labels=("calm", "windy"),
+        scores="probabilities",
+        logits="logits",
+    )
+    wind = np.random.default_rng(2).normal(20, 5, 600).astype(np.float32)
+    case = replace(load_case("digits"), contract=contract)
+    catalogue = Catalogue.of(case, Split({"wind": wind}, np.zeros(600, np.int64)))
+    fleet = FakeFleet([Gusty("tfserving-grpc", 25.0), Gusty("torchserve-grpc", 25.01)])
+    *said, last = hunt(Client(Playground(catalogue, fleet).application()), kind="frameworks")
+    assert (last["done"], last["finds"]) == ("enough", search.WANTED)
+    assert last["tried"] < search.FIRST_ROWS + 10 * search.BATCH
+    found = [each["found"]["inputs"]["wind"] for each in said if "found" in each]
+    assert all(25 < each <= 25.01 for each in found), found
 
 
 def test_the_same_seed_finds_the_same(client: Client, fleet: FakeFleet) -> None:
