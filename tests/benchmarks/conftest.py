@@ -55,8 +55,6 @@ def make_report() -> MakeReport:
             training=[_training("tensorflow", cached), _training("pytorch", cached)],
             artifacts=[],
             servers=[],
-            latency=[],
-            throughput=[],
             malformed=[],
             timings=Timings(stages=stages, wall_seconds=wall, critical_path_seconds=path),
             environment=Environment(
