@@ -1,4 +1,4 @@
-"""``python docs/pictures.py {report,retraining} [index.html]``: the first screen of a page, below ``docs/pictures/``.
+"""``python docs/pictures.py {report,retraining} [index.html]``: a page's first screen, below ``docs/pictures/``.
 
 Without a path it takes version 1 of the digits, the report that ``make demo`` writes first; or the timeline of
 ``make retrain``. Needs a Chromium.
