@@ -24,7 +24,7 @@ def knee_of(points: Sequence[ScenarioFacts]) -> KneeFacts:
     for point in points:
         target = point.target_per_second or 0.0
         if why := _beyond(point, base):
-            return _knee(first, kept, f"at {target:.0f} requests/s {why}")
+            return _knee(first, kept, f"at {target:,.0f} requests/s {why}")
         kept = target
     return _knee(first, kept, "no knee up to the highest load of the sweep")
 
@@ -34,7 +34,7 @@ def _beyond(point: ScenarioFacts, base: float | None) -> str:
     if point.validity == "VOID":
         return "answers are wrong"
     if point.requests_per_second < KEPT_UP * target:
-        return f"only {point.requests_per_second:.0f} are answered"
+        return f"only {point.requests_per_second:,.0f} are answered"
     if base and median and median > RUNS_AWAY * base:
         return (
             f"median latency is {median:.1f} ms, {median / base:.1f} times that of the lowest load"
