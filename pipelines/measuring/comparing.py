@@ -15,9 +15,12 @@ from enum import StrEnum
 
 from models.errors import NotComparable
 from pipelines.facts import LoadedFacts, LoadFacts, RunReport, ScenarioFacts, ThroughputFacts
+from pipelines.facts.load import Validity
 from pipelines.measuring.figures import STABLE
 
 Interval = tuple[float, float]
+VALIDITIES: tuple[Validity, ...] = ("VALID", "INVALID", "VOID")
+"""From good to bad."""
 Key = tuple[str, str, str]
 """Server's name, protocol, what was run."""
 
@@ -131,16 +134,28 @@ def _by_key(report: RunReport, load: LoadFacts) -> dict[Key, LoadedFacts]:
 
 def _rows(key: Key, before: LoadedFacts, after: LoadedFacts) -> Iterator[Compared]:
     subject = f"{key[0]} · {key[1]}, {key[2]}"
-    words = [each.validity for each in (before, after)]
-    if words != ["VALID", "VALID"] and words[0] != words[1]:
-        worse = words[0] == "VALID"
-        change = Change.WORSE if worse else Change.BETTER
-        reason = "; ".join((after if worse else before).reasons)
-        yield Compared(subject, f"{words[0]} → {words[1]}", None, None, None, None, change, reason)
-    if "VOID" in words:
+    if changed := _validity(subject, before, after):
+        yield changed
+    if "VOID" in (before.validity, after.validity):
         return
     for quantity, here, there, higher_is_better in _figures(before, after):
         yield _compared(subject, quantity, here, there, higher_is_better, before, after)
+
+
+def _validity(subject: str, before: LoadedFacts, after: LoadedFacts) -> Compared | None:
+    """What became of LoadGen's word; None where it is the same.
+
+    A wrong answer is never noise. INVALID is, while a window of that run was still VALID.
+    """
+    words = (before.validity, after.validity)
+    if words[0] == words[1]:
+        return None
+    worse = VALIDITIES.index(words[0]) < VALIDITIES.index(words[1])
+    blamed = after if worse else before
+    noise = "VOID" not in words and any(each.validity == "VALID" for each in blamed.windows)
+    change = Change.SAME if noise else Change.WORSE if worse else Change.BETTER
+    reason = "; ".join(blamed.reasons)
+    return Compared(subject, " → ".join(words), None, None, None, None, change, reason)
 
 
 @dataclass(frozen=True)

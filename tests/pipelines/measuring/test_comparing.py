@@ -154,6 +154,40 @@ def test_answers_that_became_wrong_are_a_regression_without_figures(report: Any)
     assert (row.quantity, row.change, row.after) == ("VALID → VOID", Change.WORSE, None)
 
 
+def judged_by_loadgen(*words: str) -> ScenarioFacts:
+    """A scenario whose windows are VALID or INVALID."""
+    good = scenario(1, 1, 1)
+    windows = [
+        window.model_copy(update={"validity": word})
+        for window, word in zip(good.windows, words, strict=True)
+    ]
+    validity = "INVALID" if "INVALID" in words else "VALID"
+    return good.model_copy(update={"windows": windows, "validity": validity})
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        (("INVALID", "INVALID", "INVALID"), Change.WORSE),
+        (("VALID", "INVALID", "INVALID"), Change.SAME),
+    ],
+)
+def test_invalid_is_a_regression_only_in_every_window(
+    report: Any, words: tuple[str, ...], change: Change
+) -> None:
+    good, bad = report(scenario(1, 1, 1)), report(judged_by_loadgen(*words))
+    assert changes(compare_reports(good, bad))["VALID → INVALID"] is change
+    back = Change.BETTER if change is Change.WORSE else change
+    assert changes(compare_reports(bad, good))["INVALID → VALID"] is back
+
+
+def test_wrong_answers_are_worse_than_an_invalid_run(report: Any) -> None:
+    invalid = report(judged_by_loadgen("INVALID", "INVALID", "INVALID"))
+    void = report(scenario(1, 1, 1, validity="VOID", wrong=1))
+    assert changes(compare_reports(invalid, void)) == {"INVALID → VOID": Change.WORSE}
+    assert changes(compare_reports(void, invalid)) == {"VOID → INVALID": Change.BETTER}
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
