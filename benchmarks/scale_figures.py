@@ -17,8 +17,8 @@ RUN_SECONDS = 600.0
 def scale_figures(sizes: Sequence[Size], seconds: float) -> list[Figure]:
     """Time of every size against the smallest, which comes first; memory of the largest against the one before.
 
-    The smallest is less than one window of the shuffle (``models.batches``), so memory still grows to the next. From
-    there it must not: that is what bounded means.
+    The smallest is less than one window of the shuffle (``models.batches``), so memory still grows to the next.
+    From there it must not: that is what bounded means.
 
     Args:
         sizes: what was measured.
