@@ -62,12 +62,12 @@ class Shown:
     """
 
     def __init__(self, page: Any, size: tuple[int, int], problems: list[str]) -> None:
-        self._page = page
+        self.page = page
         self.size = size
         self.problems = problems
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._page, name)
+        return getattr(self.page, name)
 
     def answered(self, *, winner: int | None = None) -> Any:
         """The cards that show an answer."""

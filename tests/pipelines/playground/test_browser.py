@@ -146,7 +146,7 @@ def test_a_finger_draws(open_page: Open, strokes: ModuleType) -> None:
     page.get_by_role("button", name="Clear").tap()
     page.says("Nothing asked yet")
     box = page.locator("#pad").bounding_box()
-    touch = page.context.new_cdp_session(page)
+    touch = page.context.new_cdp_session(page.page)
     for stroke in strokes.DIGITS[7]:
         for place, (x, y) in enumerate(stroke):
             point = {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
