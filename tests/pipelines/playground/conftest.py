@@ -147,7 +147,9 @@ def started(space: Workspace) -> Iterator[Running]:
             stderr=subprocess.STDOUT,
         )
     try:
-        yield Running(_url_in(output, process), space, environment, process, output)
+        running = Running(_url_in(output, process), space, environment, process, output)
+        yield running
+        running.command("stop")  # what a test has served anew, the page leaves running
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
