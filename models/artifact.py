@@ -237,8 +237,10 @@ def remove_stale_partials(folder: Path) -> None:
     for partial in folder.glob(f"{PARTIAL}*"):
         owner = partial.name.removeprefix(PARTIAL).partition("-")[0]
         if owner.isdigit() and not _may_be_writing(int(owner), partial):
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.unlink(missing_ok=True) if partial.is_file() else None
+            if partial.is_symlink() or partial.is_file():
+                partial.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _may_be_writing(owner: int, partial: Path) -> bool:
@@ -247,7 +249,7 @@ def _may_be_writing(owner: int, partial: Path) -> bool:
     Process ids come again: in a container, every run may have the same one.
     """
     try:
-        return psutil.Process(owner).create_time() <= partial.stat().st_mtime + 1
+        return psutil.Process(owner).create_time() <= partial.lstat().st_mtime + 1
     except (psutil.NoSuchProcess, FileNotFoundError):
         return False
 

@@ -20,7 +20,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.artifact import Manifest, storage_errors, whole_folder
+from models.artifact import (
+    PARTIAL,
+    Manifest,
+    remove_stale_partials,
+    storage_errors,
+    whole_folder,
+)
 from models.errors import ArtifactCorrupt
 from models.formats import Format
 from serving.publish import model_store, publish_version, saved_model_folder
@@ -116,14 +122,27 @@ def put_in_service(pushed: Path, version: int) -> None:
     Raises:
         StorageError: the pointer cannot be written; what was in service still is.
     """
-    pointer, beside = pushed / CURRENT, pushed / f".{CURRENT}-{os.getpid()}"
+    pointer, beside = pushed / CURRENT, pushed / f"{PARTIAL}{os.getpid()}-{CURRENT}"
     with storage_errors(pointer):
+        remove_stale_partials(pushed)
         beside.unlink(missing_ok=True)
         beside.symlink_to(str(version))
         try:
             beside.replace(pointer)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def withdraw(pushed: Path, version: int) -> None:
+    """Take back a staged version that is not in service; one that is stays.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    found = in_service(pushed)
+    if found is None or found.version != version:
+        with storage_errors(pushed):
+            shutil.rmtree(pushed / str(version), ignore_errors=True)
 
 
 def withdraw_all(pushed: Path) -> None:
