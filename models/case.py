@@ -90,11 +90,13 @@ class Quality:
         positive: the label whose probability is scored.
         max_auc_loss: how far each network's ROC AUC may be below the baseline's.
         baseline: what the baseline is, for people.
+        called: what rows of that label are called, for people: "late flights".
     """
 
     positive: str
     max_auc_loss: float = 0.01
     baseline: str = "baseline"
+    called: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,12 @@ class Case:
     def label_column(self) -> str:
         """The label that is scored, which is also the name of its column in the spans; empty without one."""
         return self.quality.positive if self.quality else ""
+
+    @property
+    def share_called(self) -> str:
+        """What the share of rows of that label is called, for people: "share of late flights"."""
+        called = self.quality.called if self.quality else ""
+        return f"share of {called or f'rows labelled {self.label_column!r}'}"
 
     def compared(self, split: Split | Shards) -> Split:
         """The rows of a split on which everything is compared."""

@@ -126,6 +126,9 @@ def retrain(
     feature_drift: Annotated[
         float, typer.Option(min=0.01, help="Fires: a feature's drift, × its threshold.")
     ] = 1.0,
+    label_drift: Annotated[
+        float, typer.Option(min=0.01, help="Fires: the label's share has moved, × its threshold.")
+    ] = 1.0,
     prediction_drift: Annotated[
         float, typer.Option(min=0.001, help="Fires: divergence of the probabilities, bits.")
     ] = 0.1,
@@ -150,6 +153,7 @@ def retrain(
     settings = read_settings()
     policy = Policy(
         feature_drift=feature_drift,
+        label_drift=label_drift,
         prediction_drift=prediction_drift,
         auc_drop=auc_drop,
         log_loss_rise=log_loss_rise,
@@ -420,7 +424,7 @@ def lineage(
     case: CaseName = "flights",
 ) -> None:
     """Where a version came from, as TFX's metadata store has it: models, blessings, rows, spans."""
-    from pipelines.tfx.stages import read_lineage
+    from pipelines.tfx.lineage import read_lineage
 
     terminal.print_lineage(out, read_lineage(Workspace.open(case, read_settings()), version))
 

@@ -33,7 +33,8 @@ from pipelines.measure import measure
 from pipelines.push import push
 from pipelines.quality import judge_quality, score_baseline
 from pipelines.serve import StartedServers, start_servers
-from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
+from pipelines.tfx.evaluation import evaluate_slices
+from pipelines.tfx.validation import tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace

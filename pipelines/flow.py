@@ -26,7 +26,6 @@ from pipelines.constants import prepare_constants
 from pipelines.data import prepare_data
 from pipelines.export import assemble_version, check_artifacts, export_framework
 from pipelines.facts import (
-    Blessings,
     Check,
     DataFacts,
     EvaluationFacts,
@@ -47,12 +46,13 @@ from pipelines.measure import (
 )
 from pipelines.measuring.findings import HISTOGRAMS
 from pipelines.prefect_artifacts import publish_artifacts
-from pipelines.push import push
+from pipelines.push import gather_blessings, push
 from pipelines.quality import judge_quality, score_baseline
 from pipelines.serve import StartedServers, start_servers, stop_servers
 from pipelines.settings import read_settings
 from pipelines.tasks import Run
-from pipelines.tfx.stages import evaluate_slices, tfx_findings, validate_data
+from pipelines.tfx.evaluation import evaluate_slices
+from pipelines.tfx.validation import tfx_findings, validate_data
 from pipelines.train import agree_before_training, initialise, judge_accuracy, train
 from pipelines.verify import verify_framework
 from pipelines.workspace import Workspace
@@ -241,20 +241,13 @@ def bless_and_push(
         validated: what TFX says of its rows.
         evaluated: what TFMA says of its models.
         asked: the servers that were started with it, and what ``check_server`` has found of each.
-        failing: checks that said no.
+        failing: checks that said no before.
     """
     started, found = asked
     infra: InfraFacts = run.submit(
         bless_infra, manifest, started, found, after=["check_across"]
     ).result()
-    # Why TFMA withholds a blessing stands with the blessing.
-    others = [check for check in failing if check.stage != "evaluate"]
-    blessings = Blessings(
-        validated=validated,
-        evaluated=evaluated,
-        infra=infra,
-        failed=[f"{check.subject}: {check.question}: {check.figure}" for check in others],
-    )
+    blessings = gather_blessings(validated, evaluated, infra, failing)
     keep(run.space, manifest.version, "blessings", blessings)
     pushed: PushFacts = run.submit(push, manifest, blessings, after=["bless_infra"]).result()
     findings = infra.findings.joined(pushed.findings)

@@ -13,7 +13,7 @@ from models.artifact import Manifest
 from pipelines.facts import Check, Findings, InfraFacts, Outcome
 from pipelines.serve import StartedServers
 from pipelines.tfx.infra_validator import own_infra_validator
-from pipelines.tfx.stages import DEPLOYED, record_infra
+from pipelines.tfx.lineage import DEPLOYED, record_infra
 from pipelines.workspace import Workspace, log
 from serving.endpoints import FRAMEWORK_OF
 from serving.server import Server

@@ -7,6 +7,7 @@ leaves it as it was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from models.artifact import Manifest
@@ -17,16 +18,18 @@ from pipelines.facts import (
     Check,
     EvaluationFacts,
     Findings,
+    InfraFacts,
     Outcome,
     PushFacts,
     PushRecord,
+    ValidationFacts,
 )
 from pipelines.in_service import InService, model_in_service
 from pipelines.serve import left_running
-from pipelines.tfx.stages import record_push
+from pipelines.tfx.lineage import record_push
 from pipelines.workspace import Workspace, log
 from serving.endpoints import FRAMEWORK_OF
-from serving.pushed import put_in_service, stage_pair
+from serving.pushed import find_push, put_in_service, stage_pair, withdraw
 
 SERVER_TITLES = {"tfserving": "TF Serving", "torchserve": "TorchServe"}
 
@@ -61,6 +64,31 @@ def push(space: Workspace, manifest: Manifest, blessings: Blessings) -> PushFact
         in_service=before.version if before else None,
         missing=missing,
         findings=Findings(checks=[check]),
+    )
+
+
+def gather_blessings(
+    validated: ValidationFacts,
+    evaluated: EvaluationFacts,
+    infra: InfraFacts,
+    failing: Sequence[Check],
+) -> Blessings:
+    """Everything that a push asks for.
+
+    Args:
+        validated: what TFX says of the rows.
+        evaluated: what TFMA says of the models.
+        infra: what starting the servers has shown; TFX's own InfraValidator has its say there too.
+        failing: checks of the run that said no before.
+    """
+    # Why TFMA withholds a blessing stands with the blessing.
+    others = [check for check in failing if check.stage != "evaluate"]
+    others += [check for check in infra.findings.checks if check.outcome is Outcome.FAIL]
+    return Blessings(
+        validated=validated,
+        evaluated=evaluated,
+        infra=infra,
+        failed=[f"{check.subject}: {check.question}: {check.figure}" for check in others],
     )
 
 
@@ -100,6 +128,7 @@ def _put_in_place(
     )
     if not again:
         folder = space.version_folder(manifest.version)
+        is_new = find_push(space.pushed_folder(), manifest.version) is None
         stage_pair(
             space.pushed_folder(),
             folder,
@@ -107,8 +136,13 @@ def _put_in_place(
             space.case.name,
             record.model_dump_json(indent=2) + "\n",
         )
-        record_push(space, manifest, blessings)
-        put_in_service(space.pushed_folder(), manifest.version)
+        try:
+            record_push(space, manifest, blessings)
+            put_in_service(space.pushed_folder(), manifest.version)
+        except Exception:
+            if is_new:  # half a push is none
+                withdraw(space.pushed_folder(), manifest.version)
+            raise
     instead = f", in place of version {replaced}" if replaced is not None else ""
     log.info(f"Push: version {manifest.version} is in service{instead}")
     _tell_servers(space, manifest)

@@ -67,7 +67,7 @@ class ContainerServer:
         return str(self._made().id)
 
     def start(self) -> None:
-        contained = self._contained()
+        contained = contained_of(self.spec)
         check_ports_free(self.spec)
         started.check_may_start(self.spec.label)
         self.spec.workdir.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ class ContainerServer:
         try:
             with engine_errors(f"{self.spec.label} cannot be started"):
                 self._container = self._client.containers.create(
-                    contained.image, **_settings(self.spec, contained, self._records)
+                    contained.image, **container_settings(self.spec, self._records)
                 )
                 started.add(self)
                 if self._records is not None:
@@ -139,17 +139,12 @@ class ContainerServer:
 
     def versions(self) -> dict[str, str]:
         """As the programs inside say; see ``ContainerSpec.version_command``."""
-        code, said = run_inside(self.spec.container, self._contained().version_command)
+        code, said = run_inside(self.spec.container, contained_of(self.spec).version_command)
         if code:
             self._asked_at = 0.0
             self._check_alive()  # what ended the container ended the command in it
             raise ServerDied(f"{self.spec.label} does not say its versions: {said.strip()[-300:]}")
         return read_versions(said)
-
-    def _contained(self) -> ContainerSpec:
-        if self.spec.contained is None:
-            raise ServerMissing(f"{self.spec.label} has no image to make a container from.")
-        return self.spec.contained
 
     def _made(self) -> Container:
         if self._container is None:
@@ -192,7 +187,7 @@ class ContainerServer:
 
     def _memory_hint(self) -> str:
         """A server at its limit may crawl, reading its program anew again and again, and not be killed."""
-        limit = self._contained().memory_bytes
+        limit = contained_of(self.spec).memory_bytes
         used = (self._stats().get("memory_stats") or {}).get("usage", 0)
         if not limit or used < ALMOST * limit:
             return ""
@@ -200,6 +195,17 @@ class ContainerServer:
             f"Its memory is at its limit of {limit / 2**20:,.0f} MiB: "
             "TWINSERVE_CONTAINER_MEMORY_MB sets another.\n"
         )
+
+
+def contained_of(spec: ServerSpec) -> ContainerSpec:
+    """How a spec runs as a container.
+
+    Raises:
+        ServerMissing: it has no image.
+    """
+    if spec.contained is None:
+        raise ServerMissing(f"{spec.label} has no image to make a container from.")
+    return spec.contained
 
 
 def log_of(container: str, lines: int) -> str:
@@ -255,10 +261,19 @@ def remove_labelled(
         client.close()
 
 
-def _settings(spec: ServerSpec, contained: ContainerSpec, records: Path | None) -> dict[str, Any]:
-    """Arguments of the SDK's ``containers.create``."""
+def container_settings(spec: ServerSpec, records: Path | None) -> dict[str, Any]:
+    """Arguments of the SDK's ``containers.create``, the image left out.
+
+    Args:
+        spec: what to run.
+        records: the folder of records that it belongs to; None for none.
+
+    Raises:
+        ServerMissing: the spec has no image.
+    """
     from docker.types import LogConfig, Mount  # noqa: PLC0415
 
+    contained = contained_of(spec)
     labels = {SERVER: spec.name, f"{LABEL}label": spec.label}
     labels |= {f"{TAG}{name}": value for name, value in spec.tags.items()}
     if records is not None:

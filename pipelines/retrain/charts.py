@@ -10,6 +10,7 @@ from models.framework import TITLES
 from pipelines.report import figures
 from pipelines.report.drawing import INK, LINE, MUTED, Figure, colour_of, render
 from pipelines.retrain.facts import PerformanceFacts, SpanFacts, Timeline, ratio
+from pipelines.tfx.facts import DriftFacts
 
 HEIGHT = 250
 REFUSED = "var(--fail-tint)"
@@ -95,25 +96,25 @@ def _features(timeline: Timeline) -> Figure | None:
     """Scores in multiples of their thresholds, of the features that got furthest."""
     furthest: dict[str, float] = {}
     for span in timeline.spans:
-        for each in span.drift:
-            furthest[each.feature] = max(ratio(each), furthest.get(each.feature, 0.0))
+        for name, each in _columns(timeline, span).items():
+            furthest[name] = max(ratio(each), furthest.get(name, 0.0))
     names = sorted(furthest, key=lambda name: -furthest[name])[:SHOWN_FEATURES]
     points = [
         {
             "span": span.span,
             "value": ratio(each),
-            "feature": each.feature,
-            "opacity": GREYS[names.index(each.feature)],
-            "tip": f"{timeline.span} {span.span}, {each.feature}: {each.score:.3f}, "
+            "feature": name,
+            "opacity": GREYS[names.index(name)],
+            "tip": f"{timeline.span} {span.span}, {name}: {each.score:.3f}, "
             f"{ratio(each):.2f} × its threshold",
         }
         for span in timeline.spans
-        for each in span.drift
-        if each.feature in names
+        for name, each in _columns(timeline, span).items()
+        if name in names
     ]
     if not points:
         return None
-    title = "Drift of features"
+    title = "Drift of features and of the label"
     base = alt.Chart(alt.Data(values=points)).encode(
         x=_across(timeline),
         y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=5)),
@@ -136,11 +137,19 @@ def _features(timeline: Timeline) -> Figure | None:
         render(drawn, HEIGHT, title, said),
         (timeline.span.capitalize(), "Feature", "Score", "× threshold"),
         tuple(
-            (str(span.span), each.feature, f"{each.score:.4f}", f"{ratio(each):.2f}")
+            (str(span.span), name, f"{each.score:.4f}", f"{ratio(each):.2f}")
             for span in timeline.spans
-            for each in sorted(span.drift, key=lambda each: -ratio(each))
+            for name, each in sorted(
+                _columns(timeline, span).items(), key=lambda pair: -ratio(pair[1])
+            )
         ),
     )
+
+
+def _columns(timeline: Timeline, span: SpanFacts) -> dict[str, DriftFacts]:
+    """Drift of every feature by its name, and of the label by what its share is called."""
+    label = {timeline.share: span.label_drift} if span.label_drift else {}
+    return {each.feature: each for each in span.drift} | label
 
 
 def _predictions(timeline: Timeline) -> Figure | None:

@@ -45,6 +45,10 @@ class SpanFacts(Facts):
     drift: list[DriftFacts] = Field(
         description="Features, from the rows that the model in service was trained on; empty without one"
     )
+    label_drift: DriftFacts | None = Field(
+        None,
+        description="The same of the label that is scored; it is no feature. Null without a model",
+    )
     prediction_drift: list[PredictionDrift]
     performance: list[PerformanceFacts]
     reasons: list[str] = Field(description="Why it was retrained; empty where it was not")
@@ -80,6 +84,9 @@ class Timeline(Facts):
     title: str
     span: str = Field(description="The input that tells spans apart: 'month'")
     created: datetime
+    share: str = Field(
+        "share of positives", description="What the scored label's share is called, for people"
+    )
     sample: int | None = Field(description="Rows of the whole data; null for all")
     first: list[int] = Field(description="The spans that the first model was trained on")
     policy: Policy

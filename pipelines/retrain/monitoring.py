@@ -18,8 +18,9 @@ from pipelines.conclude import recall
 from pipelines.facts import Blessings, DataFacts
 from pipelines.in_service import InService, scores_of
 from pipelines.retrain.facts import Line, PerformanceFacts, PredictionDrift
+from pipelines.tfx.evaluation import scores_in_training
 from pipelines.tfx.facts import DriftFacts
-from pipelines.tfx.stages import monitor_span, scores_in_training
+from pipelines.tfx.validation import monitor_span
 from pipelines.workspace import DIGEST_LENGTH, Workspace, log
 
 BINS = 20
@@ -31,7 +32,8 @@ Scores = Mapping[FrameworkName, np.ndarray]
 def watch_features(
     space: Workspace, span: int, rows: DataFacts, service: InService
 ) -> list[DriftFacts]:
-    """Validate a new span, and measure each feature's distance from the model's own training rows.
+    """Validate a new span, and measure each column's distance from the model's own training rows: of the features,
+    and of the label.
 
     Raises:
         DataAnomaly, SpanError, SchemaError: the rows cannot be used; nothing is trained and nothing pushed.

@@ -38,7 +38,8 @@ from pipelines.retrain.monitoring import (
 )
 from pipelines.retrain.policy import Policy, Signs, reasons_to_retrain, why_not
 from pipelines.tasks import Run
-from pipelines.tfx.stages import scores_in_training
+from pipelines.tfx.evaluation import scores_in_training
+from pipelines.tfx.facts import DriftFacts
 from pipelines.train import agree_before_training
 from pipelines.workspace import Workspace, log
 
@@ -102,7 +103,10 @@ def _watch(run: Run, span: int, rows: DataFacts, policy: Policy, before: Before)
     # Without a model in service there is nothing to drift from; the training that follows validates the span.
     watching = run.submit(watch_features, span, rows, service) if service else None
     asked = run.submit(watch_answers, rows, before.lines).result() if before.lines else {}
-    drift = watching.result() if watching else []
+    moved_rows: list[DriftFacts] = watching.result() if watching else []
+    # TFDV looks at every column alike, and one of them is the label.
+    drift = [each for each in moved_rows if each.feature != space.case.label_column]
+    label = next((each for each in moved_rows if each not in drift), None)
     measured = [
         each
         for line, scores in asked.items()
@@ -114,6 +118,7 @@ def _watch(run: Run, span: int, rows: DataFacts, policy: Policy, before: Before)
         rows=rows.rows["test"],
         positives=_positives(space, rows),
         drift=drift,
+        label_drift=label,
         prediction_drift=[],
         performance=measured,
         reasons=[FIRST],
@@ -127,6 +132,7 @@ def _watch(run: Run, span: int, rows: DataFacts, policy: Policy, before: Before)
     moved = prediction_drift(answers_when_blessed(space, service), asked["in service"])
     signs = Signs(
         drift={each.feature: ratio(each) for each in drift},
+        label={space.case.share_called: ratio(label)} if label else {},
         predictions={TITLES[each.framework]: each.score for each in moved},
         auc_drop=_changes(before.blessed, measured, "roc_auc", -1),
         log_loss_rise=_changes(before.blessed, measured, "log_loss", 1),

@@ -55,7 +55,7 @@ def render_page(timeline: Timeline) -> str:
         summary=summary(timeline),
         gain=gain(timeline),
         charts=timeline_charts(timeline),
-        columns=COLUMNS,
+        columns=(*COLUMNS, "Done", "Why"),
         rows=rows_of(timeline),
         thresholds=[
             (name.replace("_", " "), f"{getattr(timeline.policy, name):g}", field.description)

@@ -20,6 +20,11 @@ class Policy(BaseModel):
         description="A feature's distance from the rows that the model in service was trained on, in "
         "multiples of its drift threshold in schema.pbtxt",
     )
+    label_drift: Positive = Field(
+        1.0,
+        description="The same for the share of rows of the label that is scored, such as late flights: what is "
+        "predicted has shifted itself, whatever the features do",
+    )
     prediction_drift: Positive = Field(
         0.1,
         description="Jensen-Shannon divergence, in bits, of the probabilities from those on the span that "
@@ -38,6 +43,7 @@ class Signs(BaseModel):
 
     Attributes:
         drift: by feature, its score in multiples of its threshold.
+        label: the same of the scored label's share, by what that is called.
         predictions: by framework's title, the divergence of its probabilities.
         auc_drop: by framework's title, how far ROC AUC has fallen.
         log_loss_rise: by framework's title, how far log loss has risen.
@@ -46,6 +52,7 @@ class Signs(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     drift: Mapping[str, float]
+    label: Mapping[str, float]
     predictions: Mapping[str, float]
     auc_drop: Mapping[str, float]
     log_loss_rise: Mapping[str, float]
@@ -55,6 +62,7 @@ def reasons_to_retrain(policy: Policy, signs: Signs) -> list[str]:
     """Every threshold that was crossed, in words with figures; empty for none."""
     return [
         *_beyond(signs.drift, policy.feature_drift, "{} has drifted, {:.2f} × its threshold"),
+        *_beyond(signs.label, policy.label_drift, "the {} has moved, {:.2f} × its threshold"),
         *_beyond(
             signs.predictions, policy.prediction_drift, "{}'s predictions have drifted, {:.3f}"
         ),
@@ -66,23 +74,27 @@ def reasons_to_retrain(policy: Policy, signs: Signs) -> list[str]:
 def why_not(policy: Policy, signs: Signs) -> str:
     """What came closest, of each kind, where nothing was crossed."""
     kinds = (
-        ("drift", signs.drift, policy.feature_drift, "{} {:.2f} × its threshold"),
-        ("predictions", signs.predictions, policy.prediction_drift, "{} {:.3f}"),
-        ("ROC AUC", signs.auc_drop, policy.auc_drop, "{} worse by {:.3f}"),
-        ("log loss", signs.log_loss_rise, policy.log_loss_rise, "{} worse by {:.3f}"),
+        ("drift", signs.drift, policy.feature_drift, _times),
+        ("label", signs.label, policy.label_drift, _times),
+        ("predictions", signs.predictions, policy.prediction_drift, "{:.3f}".format),
+        ("ROC AUC", signs.auc_drop, policy.auc_drop, _moved),
+        ("log loss", signs.log_loss_rise, policy.log_loss_rise, _moved),
     )
-    return "; ".join(
-        f"{kind}: {_as_words(words, *max(values.items(), key=lambda each: each[1]))} (limit {limit:g})"
-        for kind, values, limit, words in kinds
-        if values
-    )
+    told = []
+    for kind, values, limit, words in kinds:
+        if values:
+            name, value = max(values.items(), key=lambda each: each[1])
+            told.append(f"{kind}: {name} {words(value)} (limit {limit:g})")
+    return "; ".join(told)
 
 
-def _as_words(words: str, name: str, value: float) -> str:
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f} × its threshold"
+
+
+def _moved(loss: float) -> str:
     """A metric that has become better is not said to be worse by less than nothing."""
-    if value < 0:
-        words = words.replace("worse", "better")
-    return words.format(name, abs(value))
+    return f"{'better' if loss < 0 else 'worse'} by {abs(loss):.3f}"
 
 
 def _beyond(values: Mapping[str, float], limit: float, words: str) -> Iterable[str]:

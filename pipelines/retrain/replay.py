@@ -142,6 +142,7 @@ def _timeline(
         title=space.case.title,
         span=space.case.span,
         created=datetime.now(UTC),
+        share=space.case.share_called,
         sample=space.settings.sample,
         first=list(first),
         policy=policy,

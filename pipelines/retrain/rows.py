@@ -9,7 +9,7 @@ from pipelines.report import figures
 from pipelines.retrain.charts import serving
 from pipelines.retrain.facts import Line, PerformanceFacts, SpanFacts, Timeline
 
-COLUMNS = ("Span", "Rows", "Positive", "Frozen", "In service", "Candidate", "Done", "Why")
+COLUMNS = ("Span", "Rows", "Positive", "Frozen", "In service", "Candidate")
 """Of models: ROC AUC of Keras and of PyTorch."""
 
 
@@ -25,7 +25,12 @@ class Row:
     candidate: str
     outcome: str
     done: str
-    why: str
+    why: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """In the order of ``COLUMNS``."""
+        return self.span, self.rows, self.positives, self.frozen, self.service, self.candidate
 
 
 def rows_of(timeline: Timeline) -> list[Row]:
@@ -43,7 +48,7 @@ def _row(span: SpanFacts) -> Row:
         _figures(shown, "candidate"),
         ("pass" if span.pushed else "fail") if span.retrained else "",
         _done(span),
-        "; ".join([*span.reasons, *span.refused]) or span.why_not,
+        (*span.reasons, *span.refused) or tuple(span.why_not.split("; ")),
     )
 
 

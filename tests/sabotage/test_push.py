@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models.errors import ArtifactCorrupt, ArtifactMissing, NotBlessed
+from models.errors import ArtifactCorrupt, ArtifactMissing, NotBlessed, StorageError
 from pipelines.alone import push_alone
 from pipelines.facts import (
     Blessings,
@@ -30,7 +32,7 @@ from pipelines.in_service import (
 from pipelines.push import push
 from pipelines.settings import Settings
 from pipelines.workspace import Workspace
-from serving.pushed import put_in_service, stage_pair
+from serving.pushed import find_push, put_in_service, stage_pair
 from tests.serving.test_publish import CASE, make_version
 
 WORSE = "all rows: roc_auc 0.580, at most 0.01 worse than the model in service"
@@ -118,6 +120,60 @@ def test_a_file_that_is_not_the_manifest_s_is_not_pushed(space: Workspace) -> No
         push(space, space.manifest(2), blessings())
     assert manifest_in_service(space).version == 1
     assert {path.name for path in space.pushed_folder().iterdir()} == {"1", "current"}
+
+
+class Lineage:
+    """In place of MLMD, which has nothing to say here."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    def __call__(self, *_: object) -> None:
+        if self._error:
+            raise self._error
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+WRITES = {
+    "TF Serving's files": "serving.tfserving.repository.publish",
+    "TorchServe's files": "serving.torchserve.repository.publish",
+    "the record": "pathlib.Path.write_text",
+    "the lineage": "pipelines.push.record_push",
+    "the pointer": "pathlib.Path.symlink_to",
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_disk_that_is_full_leaves_nothing_half_pushed(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise FULL
+
+    before = {path.name for path in space.pushed_folder().iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.push.record_push", Lineage())
+        error = StorageError("the lineage cannot be written: No space left on device.", "")
+        patch.setattr(WRITES[write], Lineage(error) if write == "the lineage" else full)
+        with pytest.raises(StorageError, match="No space left"):
+            push(space, space.manifest(2), blessings())
+    assert manifest_in_service(space).version == 1
+    assert {path.name for path in space.pushed_folder().iterdir()} == before
+    monkeypatch.setattr("pipelines.push.record_push", Lineage())
+    assert push(space, space.manifest(2), blessings()).pushed, "with space again"
+    assert manifest_in_service(space).version == 2
+
+
+def test_an_earlier_push_outlives_one_that_fails(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(space, 2)
+    put(space, 1)
+    monkeypatch.setattr("pipelines.push.record_push", Lineage(StorageError("full")))
+    with pytest.raises(StorageError):
+        push(space, space.manifest(2), blessings())
+    assert find_push(space.pushed_folder(), 2) is not None
+    assert manifest_in_service(space).version == 1
 
 
 def test_a_version_whose_run_left_no_blessing_is_not_pushed(space: Workspace) -> None:

@@ -25,6 +25,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from pipelines.tfx.inside.artifacts import Predictions as PredictionsArtifact
+from pipelines.tfx.inside.noise import slack_of
 from pipelines.tfx.inside.predictions import IN_SERVICE, Predictions, weighted_rows
 from pipelines.tfx.inside.tfma_config import ROLES, eval_config, without_change
 
@@ -56,7 +57,8 @@ def PredictionsEvaluator(  # noqa: N802 - a component is a class to those who us
     )
     masks, _ = table.slices(asked["fewest_rows"])
     baseline = framework + IN_SERVICE in table.scores
-    config = eval_config(list(masks), asked["thresholds"], baseline)
+    slack = slack_of(table, masks, framework)
+    config = eval_config(list(masks), asked["thresholds"], slack, baseline)
     batches = _batches(list(weighted_rows(table, masks, framework)))
     with beam_pipeline as pipeline:
         (

@@ -42,12 +42,15 @@ def beam_arguments(request: Mapping[str, Any]) -> list[str]:
     return [f"--runner={runner}", *([NO_PACKAGE] if local else []), *options]
 
 
-def run_pipeline(components: Sequence[Any], request: Mapping[str, Any]) -> None:
+def run_pipeline(
+    components: Sequence[Any], request: Mapping[str, Any], *, cached: bool = True
+) -> None:
     """Run the components in order; those whose inputs are unchanged are taken from MLMD's cache.
 
     Args:
         components: TFX's nodes.
         request: ``state``, the folder that holds MLMD and all artifacts; and Beam's options.
+        cached: whether anything is taken from that cache.
 
     Raises:
         StorageError: the disk is full.
@@ -62,7 +65,7 @@ def run_pipeline(components: Sequence[Any], request: Mapping[str, Any]) -> None:
         str(state / "artifacts"),
         metadata_connection_config=connection(state),
         components=list(components),
-        enable_cache=True,
+        enable_cache=cached,
         beam_pipeline_args=beam_arguments(request),
     )
     with _quiet(), _full_disk_named(state):

@@ -40,7 +40,7 @@ def failures_of(uri: str) -> list[dict[str, Any]]:
                     "slice": "" if column == OVERALL else f"{column}={value}",
                     "metric": failure.metric_key.name,
                     "value": number if math.isfinite(number) else None,
-                    "threshold": _words(bounds),
+                    "threshold": _words(bounds, column != OVERALL),
                     "change": change,
                     "message": failure.message,
                 }
@@ -59,10 +59,11 @@ def failures_of(uri: str) -> list[dict[str, Any]]:
     return found
 
 
-def _words(bounds: Any) -> str:
+def _words(bounds: Any, in_slice: bool) -> str:
     if bounds.HasField("change_threshold"):
         limit = abs(bounds.change_threshold.absolute.value)
-        return f"at most {limit:g} worse than the model in service"
+        noise = ", noise included" if in_slice else ""
+        return f"at most {limit:.3g} worse than the model in service{noise}"
     value = bounds.value_threshold
     parts = []
     if value.HasField("lower_bound"):

@@ -11,6 +11,7 @@ from pipelines.retrain.policy import Policy, Signs, reasons_to_retrain, why_not
 
 CALM = {
     "drift": {"temp": 0.9, "seats": 0.1},
+    "label": {"share of late flights": 0.4},
     "predictions": {"Keras": 0.02, "PyTorch": 0.03},
     "auc_drop": {"Keras": 0.01, "PyTorch": -0.02},
     "log_loss_rise": {"Keras": 0.0, "PyTorch": 0.05},
@@ -25,6 +26,10 @@ def signs(**changes: dict[str, float]) -> Signs:
     ("changes", "told"),
     [
         ({"drift": {"temp": 1.3, "dewp": 1.1}}, "temp has drifted, 1.30 × its threshold (limit 1)"),
+        (
+            {"label": {"share of late flights": 1.2}},
+            "the share of late flights has moved, 1.20 × its threshold (limit 1)",
+        ),
         ({"predictions": {"Keras": 0.2}}, "Keras's predictions have drifted, 0.200 (limit 0.1)"),
         ({"auc_drop": {"PyTorch": 0.04}}, "PyTorch's ROC AUC has fallen by 0.040 (limit 0.03)"),
         ({"log_loss_rise": {"Keras": 0.11}}, "Keras's log loss has risen by 0.110 (limit 0.1)"),
@@ -42,11 +47,13 @@ def test_where_nothing_is_crossed_it_is_said_what_came_closest() -> None:
     assert "ROC AUC: Keras worse by 0.010 (limit 0.03)" in told
     better = why_not(Policy(), signs(auc_drop={"Keras": -0.02}))
     assert "ROC AUC: Keras better by 0.020 (limit 0.03)" in better
+    assert "label: share of late flights 0.40 × its threshold (limit 1)" in told
 
 
 def test_thresholds_can_be_set_and_a_threshold_of_nothing_cannot() -> None:
     assert reasons_to_retrain(Policy(feature_drift=0.5), signs())
     assert not reasons_to_retrain(Policy(feature_drift=2), signs(drift={"temp": 1.9}))
+    assert not reasons_to_retrain(Policy(label_drift=2), signs(label={"share": 1.9}))
     with pytest.raises(ValidationError):
         Policy(auc_drop=0)
 

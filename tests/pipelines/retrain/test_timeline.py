@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from models.framework import FRAMEWORKS
@@ -132,10 +133,34 @@ def test_the_page_and_its_facts_are_written_and_read_again(tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == {PAGE, DATA}
 
 
-def test_the_terminal_has_a_line_a_span() -> None:
-    console = Console(file=io.StringIO(), width=250)
-    print_timeline(console, timeline())
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+@pytest.mark.parametrize("width", [80, 120, 250])
+def test_the_terminal_has_a_line_of_figures_a_span_and_a_line_a_reason(width: int) -> None:
+    stream = io.StringIO()
+    print_timeline(Console(file=stream, width=width), timeline())
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= min(width, 120)
+    (first,) = [line for line in lines if line.split()[:1] == ["4"]]
+    assert first.split()[:2] == ["4", "1,000"]
+    assert first.count("0.6600 · 0.6600") == 3
     for words in ("version 1 pushed", "not retrained", "version 2 refused", "version 3 pushed"):
-        assert words in text
-    assert "0.6600 · 0.6600" in text
+        assert [line.strip() for line in lines].count(words) == 1
+    assert "       carrier=UA: roc_auc 0.480" in lines
+    assert lines[lines.index(first) + 1].strip() == "version 1 pushed"
+
+
+def test_the_label_is_called_what_it_is() -> None:
+    moved = DriftFacts(
+        feature="late",
+        span=5,
+        against="the training rows",
+        measure="jensen_shannon_divergence",
+        score=0.12,
+        threshold=0.1,
+        exceeded=True,
+    )
+    shown = timeline().model_copy(
+        update={"share": "share of late flights", "spans": [span(5, label_drift=moved)]}
+    )
+    html = render_page(shown)
+    assert "month 5, share of late flights: 0.120, 1.20 × its threshold" in html
+    assert ">late<" not in html

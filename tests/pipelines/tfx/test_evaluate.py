@@ -95,6 +95,53 @@ def test_a_blessing_a_framework_with_every_failure_named(judged):
     assert failures["", "roc_auc", True] == "at most 0.01 worse than the model in service"
 
 
+def worse_in_one_slice() -> dict[str, np.ndarray]:
+    """Both candidates lead on all rows. In carrier UA PyTorch's is much worse than the model in service,
+    TensorFlow's as good, which is worse on some rows and better on others."""
+    random = np.random.default_rng(3)
+    logits = random.normal(-1.2, 1.3, ROWS)
+    noisy = lambda scale: 1 / (1 + np.exp(-logits - random.normal(0, scale, ROWS)))  # noqa: E731
+    carrier = random.choice(["AA", "UA"], ROWS, p=[0.85, 0.15])
+    candidate = lambda scale: np.where(carrier == "UA", noisy(scale), noisy(0.1))  # noqa: E731
+    return {
+        "late": (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
+        "tensorflow": candidate(1.0),
+        "pytorch": candidate(2.4),
+        "tensorflow_in_service": noisy(1.0),
+        "pytorch_in_service": noisy(1.0),
+        "carrier": carrier,
+        "origin": random.choice(["EWR", "JFK"], ROWS),
+    }
+
+
+def test_a_model_that_is_worse_in_one_slice_only_is_refused_by_its_name(prepared, tmp_path):
+    np.savez(tmp_path / "predictions.npz", **worse_in_one_slice())
+    request = {
+        "state": prepared.request["state"],
+        "predictions": str(tmp_path / "predictions.npz"),
+        "slices": ["carrier", "origin"],
+        "baseline": True,
+    }
+    models = call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)["models"]
+    for found in models.values():
+        whole = found["slices"][0]
+        assert whole["metrics"]["roc_auc"] > whole["in_service"]["roc_auc"] + 0.01
+        assert whole["metrics"]["log_loss"] < whole["in_service"]["log_loss"]
+    assert models["tensorflow"]["blessed"], models["tensorflow"]["failures"]
+    (same,) = [each for each in models["tensorflow"]["slices"] if each["slice"] == "carrier=UA"]
+    lost = same["in_service"]["roc_auc"] - same["metrics"]["roc_auc"]
+    assert lost > 0.02, "beyond the bare limit, and by chance"
+    assert not models["pytorch"]["blessed"]
+    failures = models["pytorch"]["failures"]
+    assert {(each["slice"], each["metric"]) for each in failures} == {
+        ("carrier=UA", "roc_auc"),
+        ("carrier=UA", "log_loss"),
+    }
+    for each in failures:
+        assert each["change"]
+        assert "worse than the model in service, noise included" in each["threshold"]
+
+
 SERVERS = {"tfserving": "tensorflow", "torchserve": "pytorch"}
 
 

@@ -28,16 +28,10 @@ from pipelines.facts import (
 from pipelines.in_service import InService
 from pipelines.push import push
 from pipelines.settings import Settings
-from pipelines.tfx import stages
-from pipelines.tfx.stages import (
-    DEPLOYED,
-    evaluate_slices,
-    read_lineage,
-    record_infra,
-    record_push,
-    tfx_findings,
-    validate_data,
-)
+from pipelines.tfx import evaluation
+from pipelines.tfx.evaluation import evaluate_slices, scores_in_training
+from pipelines.tfx.lineage import DEPLOYED, read_lineage, record_infra, record_push
+from pipelines.tfx.validation import tfx_findings, validate_data
 from pipelines.workspace import Workspace
 from serving.pushed import Pushed
 from tests.pipelines.tfx.conftest import Table, month_of_flights
@@ -187,11 +181,10 @@ def test_a_model_worse_than_the_one_in_service_is_named_and_not_pushed(
     validated = validate_data(space, data)
     answer(space, data, good=True)
     knowing = [
-        stages.scores_in_training(space, space.training_folder(name, data.basis))
-        for name in FRAMEWORKS
+        scores_in_training(space, space.training_folder(name, data.basis)) for name in FRAMEWORKS
     ]
     asked = dict(zip(FRAMEWORKS, ([scores] for scores in knowing), strict=True))
-    monkeypatch.setattr(stages, "scores_of", lambda *_: asked)
+    monkeypatch.setattr(evaluation, "scores_of", lambda *_: asked)
     trainings = answer(space, data, good=False)
     evaluated = evaluate_slices(space, data, service(space), *trainings)
     keras, pytorch, compared = evaluated.findings.checks
