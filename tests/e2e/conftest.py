@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -98,3 +100,25 @@ def empty(new_place: NewPlace) -> Place:
 def copied(finished: Place, new_place: NewPlace) -> Place:
     """A copy of what is finished, to be spoilt."""
     return new_place(finished)
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[..., None]]:
+    """``mount(folder, options)`` makes a folder a file system of its own, in memory, until the test ends; done
+    again, it has other options."""
+    with ExitStack() as stack:
+
+        def make(folder: Path, options: str) -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            again = folder.is_mount()
+            options = f"remount,{options}" if again else options
+            command = ["mount", "-t", "tmpfs", "-o", options, "twinserve-test", str(folder)]
+            if shutil.which("mount") is None:
+                pytest.skip("no `mount` on the PATH")
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"`mount` is not permitted: {done.stderr.strip()}")
+            if not again:
+                stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
+
+        yield make

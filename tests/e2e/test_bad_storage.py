@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +13,6 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.servers]
 
 Mount = Callable[..., None]
-
-
-@pytest.fixture
-def mount() -> Iterator[Mount]:
-    """``mount(folder, options)`` makes a folder a file system of its own, in memory, until the test ends."""
-    with ExitStack() as stack:
-
-        def make(folder: Path, options: str) -> None:
-            folder.mkdir(parents=True, exist_ok=True)
-            command = ["mount", "-t", "tmpfs", "-o", options, "twinserve-test", str(folder)]
-            if shutil.which("mount") is None:
-                pytest.skip("no `mount` on the PATH")
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"`mount` is not permitted: {done.stderr.strip()}")
-            stack.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=True)
-
-        yield make
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
 
 # ---- places --------------------------------------------------------------------------------------------------
 
@@ -105,7 +80,7 @@ def test_a_disk_that_fills_up(
     assert kept == [file for file in files_in(empty.artifacts) if file in kept]
     empty.wait_for_quiet()
     if last == "training":
-        remount(empty.artifacts, "size=64m")
+        mount(empty.artifacts, "size=64m")
         empty.run("export").succeeded()
 
 
@@ -117,7 +92,7 @@ def fill(finished: Any, place: Any, mount: Mount, removed: tuple[str, ...]) -> N
             shutil.copytree(path, place.artifacts / "digits" / path.name)
     used = os.statvfs(place.artifacts)
     kilobytes = (used.f_blocks - used.f_bfree) * used.f_frsize // 1024
-    remount(place.artifacts, f"size={kilobytes + 100}k")
+    mount(place.artifacts, f"size={kilobytes + 100}k")
 
 
 def whole_folders(place: Any, removed: tuple[str, ...]) -> list[Path]:
