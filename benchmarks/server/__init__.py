@@ -12,7 +12,7 @@
 ``rounds``         start, ask, weigh, stop, in turn
 ``limits``         what one process can do without a server, and the embedded server's other goals
 ``results``        medians, voided figures
-``goals``          issue 5's goals, met or not
+``goals``          the embedded server's goals, met or not
 ``tables``         what is printed
 =================  ===========================================================================
 """

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_results(results, out)
     for part, why in limits.failures.items():
         out.print(f"Not measured: {part}: {why}", markup=False, highlight=False)
-    print_figures(figures, out, title="Issue 5's goals")
+    print_figures(figures, out, title="The embedded server's goals")
     if options.json:
         write_json(
             options.json,

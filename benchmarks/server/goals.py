@@ -1,4 +1,4 @@
-"""Issue 5's goals, each a figure with its goal, from what a run has seen.
+"""The embedded server's goals, each a figure with its goal, from what a run has seen.
 
 Where a goal speaks of several cells, the worst of them counts and is named.
 """

@@ -1,4 +1,4 @@
-"""Issue 5's goals: against whom, in which cell, and what counts where something is missing."""
+"""The embedded server's goals: against whom, in which cell, and what counts where something is missing."""
 
 from __future__ import annotations
 

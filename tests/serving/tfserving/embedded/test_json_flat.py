@@ -19,6 +19,10 @@ KINDS = {kind.name: kind for kind in ELEMENT_TYPES}
 SHAPES = [(), (1,), (3,), (2, 2), (1, 1), (2, 1, 3)]
 NAMES = ["x", "image", "e1", "0.5", "ünlich"]
 NUMBERS = (0, -1, 7, 2**53 + 1, 2**63, 0.5, -0.0, 1e-3, 1e39, 3.0)
+ROUNDED_TWICE = 2**55 + 2**31 + 1
+"""A double in between makes another float32 of it."""
+MANY = 300
+"""Rows of two numbers that are read in another way than a few."""
 
 
 def quick(body: bytes, port: Port) -> tuple[Form, str, np.ndarray] | None:
@@ -159,6 +163,30 @@ def test_the_usual_forms_are_taken(body: bytes) -> None:
     found = quick(body, PAIRS)
     assert found is not None
     np.testing.assert_array_equal(found[2], np.array([[1, 2], [3, 4]], np.float32))
+
+
+@pytest.mark.parametrize("kind", ["float", "double"])
+@pytest.mark.parametrize(
+    "numbers",
+    [NUMBERS, (0.5,), (1, 2), (-1, 2**63), (2**53 + 1,), (ROUNDED_TWICE, 1), (2**64 - 1, 7)],
+)
+def test_many_numbers_are_read_like_a_few(kind: str, numbers: tuple[float, ...]) -> None:
+    port = port_of(KINDS[kind], -1, 2)
+    values = np.resize(np.array(numbers, object), (MANY, 2)).tolist()
+    body = orjson.dumps({"instances": values})
+    assert quick(body, port) is not None
+    assert_same(body, port)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [b"[1,]2", b"[1]2,", b"1[,2]", b"[,1]2", b"[1 2,]", b"[,]", b"[1,2],", b"[1,null]", b"[1,01]"],
+)
+@pytest.mark.parametrize("at", [0, MANY // 2, MANY - 1])
+def test_one_bad_row_of_many_is_left_to_the_exact_reader(row: bytes, at: int) -> None:
+    rows = [b"[1,2]"] * MANY
+    rows[at] = row
+    assert quick(b'{"instances":[' + b", ".join(rows) + b"]}", PAIRS) is None
 
 
 @pytest.mark.parametrize(
