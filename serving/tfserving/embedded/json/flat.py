@@ -36,6 +36,9 @@ _MARKS = bytes((byte in b"[,:") + 2 * (byte in b"],}") for byte in range(256))
 """1 for what a number stands behind, 2 for what it stands before. Where one follows the other a number is
 missing; one that stands elsewhere instead has no comma beside it."""
 
+_NAMELESS = re.compile(rb"\{[ \t\r\n]*:")
+"""An object whose name stands elsewhere."""
+
 _FEW = 200
 """Numbers that numpy takes as quickly as anybody."""
 
@@ -90,7 +93,7 @@ def read_flat(found: Glance, port: Port) -> np.ndarray | None:
         objects = text.count(b"{")
         length, text = len(text), text.replace(key, b" ")
         keys = (length - len(text)) // (len(key) - 1)
-        if keys != objects or (not in_rows and objects != 1):
+        if keys != objects or (not in_rows and objects != 1) or _NAMELESS.search(found.values):
             return None
         row = _skeleton(port.shape[1:], in_rows)
         around = (b"[", b"]") if in_rows else (b"{:[", b"]}")

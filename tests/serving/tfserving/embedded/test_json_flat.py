@@ -203,9 +203,15 @@ def test_the_unusual_is_left_to_the_exact_reader(rows: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [b'{"x":}1,{"x":2}', b'{"x"1:},{"x":2}', b'{1"x":},{"x":2}', b'{"x":1},{"x":}2']
-)
-def test_a_number_beside_its_place_in_an_object_is_left_to_the_exact_reader(rows: bytes) -> None:
+    "rows",
+    [
+        b'{"x":}1,{"x":2}', b'{"x"1:},{"x":2}', b'{1"x":},{"x":2}', b'{"x":1},{"x":}2', b'{:"x"1}', b'{ :1"x"}',
+        b'{"x":1},{ : "x"2}', b'"x"{:1}',
+    ],
+)  # fmt: skip
+def test_a_name_or_number_beside_its_place_in_an_object_is_left_to_the_exact_reader(
+    rows: bytes,
+) -> None:
     assert quick(b'{"instances":[' + rows + b"]}", port_of(KINDS["float"], -1)) is None
 
 
