@@ -192,6 +192,10 @@ class Unfinished:
         self._old: set[Call] = set()
         self._looks = False
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._new and not self._old
+
     def begin(self, call: Call, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a call's work."""
         loop = asyncio.get_running_loop()
