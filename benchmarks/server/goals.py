@@ -21,7 +21,7 @@ SHARE_OF_PARSE = 0.5
 MEMORY_GROWTH = 1.05
 OVER_IMPORT_SECONDS = 1.5
 
-EMBEDDED = "embedded"
+EMBEDDED, HEAVY = "embedded", "mlp"
 Table = Mapping[Key, Measured]
 
 
@@ -33,6 +33,7 @@ class Contest:
     peer: str
     rate_ratio: float
     p99_ratio: float
+    peer_rate: float
 
 
 def figures_of(results: Results, limits: Limits) -> list[Figure]:
@@ -40,7 +41,9 @@ def figures_of(results: Results, limits: Limits) -> list[Figure]:
     table = results.measured()
     pairs = sorted({(key.subject, key.protocol) for key in table})
     figures = [
-        figure for subject, protocol in pairs for figure in _against_peers(table, subject, protocol)
+        figure
+        for subject, protocol in pairs
+        for figure in _against_peers(table, subject, protocol, limits.in_process)
     ]
     figures += [_gain(table, protocol) for protocol in ("REST", "gRPC")]
     figures += _against_call(table, limits.in_process)
@@ -67,8 +70,8 @@ def _contest(table: Table, cell: Key) -> Contest | None:
     if best is None or best.rate is None or best.p99_ms is None:
         return None
     if ours.rate is None or ours.p99_ms is None:  # void: nothing was won
-        return Contest(cell, peer, 0.0, float("inf"))
-    return Contest(cell, peer, ours.rate / best.rate, ours.p99_ms / best.p99_ms)
+        return Contest(cell, peer, 0.0, float("inf"), best.rate)
+    return Contest(cell, peer, ours.rate / best.rate, ours.p99_ms / best.p99_ms, best.rate)
 
 
 def _best_peer(table: Table, cell: Key) -> tuple[str, Measured | None]:
@@ -84,27 +87,34 @@ def _best_peer(table: Table, cell: Key) -> tuple[str, Measured | None]:
     return best, found[best]
 
 
-def _against_peers(table: Table, subject: str, protocol: str) -> list[Figure]:
+def _against_peers(
+    table: Table, subject: str, protocol: str, limit: InProcess | None
+) -> list[Figure]:
     off = contests(table, subject, protocol, False)
     on = [each for each in contests(table, subject, protocol, True) if each.cell.batch == 1]
     full = [each for each in on if each.cell.clients == max(each.cell.clients for each in on)]
     title = f"{subject}, {protocol}"
     return [
-        _worst(f"{title}: requests a second, of the best peer's", off, least=FASTER),
+        _worst(f"{title}: requests a second, of the best peer's", off, least=FASTER, limit=limit),
         _worst(f"{title}: p99, of the best peer's", off, most=NO_WORSE),
         _worst(
             f"{title}: requests a second with batching, of the best peer's",
             full,
             least=FASTER_BATCHING,
+            limit=limit,
         ),
         _worst(f"{title}: p99 with batching, of the best peer's", full, most=NO_WORSE),
     ]
 
 
 def _worst(
-    name: str, found: list[Contest], least: float | None = None, most: float | None = None
+    name: str,
+    found: list[Contest],
+    least: float | None = None,
+    most: float | None = None,
+    limit: InProcess | None = None,
 ) -> Figure:
-    """The figure for the worst cell."""
+    """The figure for the worst cell; where the goal is more than the model itself can do, that is said."""
     if not found:
         return Figure(name, None, "×", most=most, least=least, note="no peer to compare with")
     value: Callable[[Contest], float] = (
@@ -113,7 +123,24 @@ def _worst(
     pick = min if least is not None else max
     worst = pick(found, key=value)
     note = f"{worst.cell.batch} rows, {worst.cell.clients} clients, against {worst.peer}"
+    if least is not None and limit is not None:
+        note += _beyond_the_model(worst, least, limit)
     return Figure(name, value(worst), "×", most=most, least=least, note=note)
+
+
+def _beyond_the_model(contest: Contest, least: float, limit: InProcess) -> str:
+    """Whether the peer is so near to the bare call that nobody can be so much quicker."""
+    if contest.cell.subject != HEAVY or not limit.heavy_rate:
+        return ""
+    rows = contest.cell.batch
+    if contest.cell.batching:  # rows of requests travel together
+        most = max(limit.heavy_rate[size] * max(size // rows, 1) for size in limit.heavy_rate)
+    else:
+        most = limit.heavy_rate[rows]
+    goal = least * contest.peer_rate
+    if goal <= most:
+        return ""
+    return f"; the goal, {goal:,.0f} a second, is beyond the bare call's {most:,.0f}"
 
 
 def _gain(table: Table, protocol: str) -> Figure:

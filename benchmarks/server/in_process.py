@@ -1,17 +1,19 @@
 """``python -m benchmarks.server.in_process HOME``: what TensorFlow does in a process of its own, without a server.
 
-Prints one JSON object: the quickest call of the digits network by batch size, and what the best
-JSON library takes to parse a batch of about 1 MB.
+Prints one JSON object: the quickest call of the digits network by batch size, what the best JSON
+library takes to parse a batch of about 1 MB, and how often a second the 100 MB network can be called at all.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from serving.wire.rows import encode_rows
 SECONDS = 1.5
 LARGE_BYTES = 2**20
 IN_CALLING_THREAD = -1
+HEAVY = "mlp"
+HEAVY_ROWS = (1, 32)
 
 Call = Callable[[np.ndarray], object]
 
@@ -45,6 +49,7 @@ def main(home: Path) -> None:
         "large_rows": large,
         "large_bytes": len(body),
         "large_parse_ms": _median_ms(lambda: orjson.loads(body)),
+        "heavy_rate": _heavy_rates(Subject.read(HEAVY, home)),
     }
     print(json.dumps(found))
 
@@ -78,6 +83,25 @@ def _session_call(subject: Subject, pool: int) -> Call:
     options.run_options.inter_op_thread_pool = pool
     call: Call = session._make_callable_from_options(options)
     return call
+
+
+def _heavy_rates(subject: Subject) -> dict[str, float]:
+    """By rows: calls a second, from one thread or from as many as there are cores, whichever does more."""
+    call = _session_call(subject, 0)
+    most = {}
+    for rows in HEAVY_ROWS:
+        batch = subject.batches(rows)[0]
+        counts = {1, os.cpu_count() or 1}
+        most[str(rows)] = max(_rate(partial(call, batch), threads) for threads in counts)
+    return most
+
+
+def _rate(work: Callable[[], object], threads: int) -> float:
+    _repeat(work, SECONDS / 5)
+    with ThreadPoolExecutor(threads) as pool:
+        began = time.perf_counter()
+        done = sum(map(len, pool.map(lambda _: _repeat(work, SECONDS), range(threads))))
+        return done / (time.perf_counter() - began)
 
 
 def _fastest(calls: dict[str, Call], rows: np.ndarray) -> tuple[str, float]:

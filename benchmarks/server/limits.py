@@ -38,6 +38,7 @@ class InProcess:
         large_bytes: its length.
         large_parse_ms: orjson's bare parse of it.
         import_seconds: of a process that imports TensorFlow and ends.
+        heavy_rate: calls a second of the network with 100 MB of weights, by rows; no server can do more.
     """
 
     call_ms: dict[int, float]
@@ -46,6 +47,7 @@ class InProcess:
     large_bytes: int
     large_parse_ms: float
     import_seconds: float
+    heavy_rate: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def measure_in_process(home: Path) -> InProcess:
         large_bytes=found["large_bytes"],
         large_parse_ms=found["large_parse_ms"],
         import_seconds=statistics.median(_import_seconds() for _ in range(IMPORTS)),
+        heavy_rate={int(rows): rate for rows, rate in found["heavy_rate"].items()},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from benchmarks.figures import Figure
@@ -154,3 +156,24 @@ def test_what_was_not_measured_is_not_met() -> None:
     figures = figures_of(Results(), Limits())
     assert figures
     assert {figure.met for figure in figures} == {False}
+
+
+def test_a_goal_beyond_what_the_model_itself_can_do_is_not_met_and_says_so() -> None:
+    limit = dataclasses.replace(CALL, heavy_rate={1: 300.0, 32: 80.0})
+    cells = {
+        key(subject="mlp", batch=32): seen(78),
+        key("fastapi", subject="mlp", batch=32): seen(75),
+        key(subject="mlp", batching=True, clients=32): seen(1500),
+        key("litserve", subject="mlp", batching=True, clients=32): seen(500),
+    }
+    figures = run(cells, Limits(limit, edges()))
+    off = found(figures, "mlp, REST: requests a second, of")
+    assert off.met is False
+    assert off.note.endswith("the goal, 112 a second, is beyond the bare call's 80")
+    on = found(figures, "mlp, REST: requests a second with batching")
+    assert (on.met, "beyond" in on.note) == (True, False)  # 32 rows at once: up to 2,560 a second
+    digits = found(
+        run({key(): seen(10), key("fastapi"): seen(10)}, Limits(limit, edges())),
+        "REST: requests a second, of",
+    )
+    assert (digits.met, "beyond" in digits.note) == (False, False)
