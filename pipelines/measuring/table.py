@@ -11,6 +11,10 @@ from pipelines.facts import ConditionsFacts, LoadedFacts, LoadFacts, RatioFacts,
 from pipelines.measuring.comparing import Change, Compared
 
 QUICK_NOTE = "Quick: short windows, for a look. Quote figures of `make measure` only."
+SCENARIO_COLUMNS = {
+    "req/s": 7, "requests": 8, "p50 ms": 7, "p90 ms": 7, "p99 ms": 7, "p99.9 ms": 8,
+}  # fmt: skip
+"""With their least widths, so that the tables of all endpoints stand in line."""
 COLOURS = {Change.WORSE: "bold red", Change.BETTER: "green", Change.SAME: ""}
 
 
@@ -18,7 +22,7 @@ def print_load(console: Console, load: LoadFacts) -> None:
     """Scenarios, throughput, knees, ratios, and what stands against them."""
     if load.quick:
         console.print(QUICK_NOTE, style="yellow", highlight=False)
-    console.print(_scenarios(load))
+    _print_scenarios(console, load.scenarios)
     console.print(_throughput(load))
     for knee in load.knees:
         most = (
@@ -81,22 +85,32 @@ def _marks(facts: LoadedFacts) -> Iterator[str]:
         yield "SATURATED"
 
 
-def _scenarios(load: LoadFacts) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("endpoint")
-    table.add_column("scenario")
-    for column in ("requests/s", "requests", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for each in load.scenarios:
-        void = each.validity == "VOID"
-        values = ["" if void else _percentile(each, rank) for rank in (50, 90, 99, 99.9)]
-        rate = "" if void else f"{each.requests_per_second:,.0f}"
-        table.add_row(
-            f"{each.server} · {each.protocol}", each.scenario, rate, f"{each.requests:,}",
-            *values, marks(each),
-        )  # fmt: skip
-    return table
+def _print_scenarios(console: Console, scenarios: Sequence[ScenarioFacts]) -> None:
+    """A table an endpoint, in the same columns, within 80; the servers stand side by side among the ratios."""
+    by_endpoint: dict[str, list[ScenarioFacts]] = {}
+    for each in scenarios:
+        by_endpoint.setdefault(f"{each.server} · {each.protocol}", []).append(each)
+    for endpoint, mine in by_endpoint.items():
+        console.print(f"[bold]{endpoint}[/]", highlight=False)
+        table = Table(box=None, pad_edge=False, collapse_padding=True)
+        table.add_column("  scenario", min_width=14, no_wrap=True)
+        for column, width in SCENARIO_COLUMNS.items():
+            table.add_column(column, justify="right", min_width=width, no_wrap=True)
+        table.add_column("")
+        for each in mine:
+            table.add_row(*_scenario_cells(each))
+        console.print(table)
+
+
+def _scenario_cells(facts: ScenarioFacts) -> tuple[str, ...]:
+    void = facts.validity == "VOID"
+    return (
+        f"  {facts.scenario}",
+        "" if void else f"{facts.requests_per_second:,.0f}",
+        f"{facts.requests:,}",
+        *("" if void else _percentile(facts, rank) for rank in (50, 90, 99, 99.9)),
+        marks(facts),
+    )
 
 
 def _throughput(load: LoadFacts) -> Table:
@@ -138,8 +152,8 @@ def _clients(number: int) -> str:
 
 def _conditions(rows: Sequence[ConditionsFacts]) -> Table:
     """What each endpoint was measured with; "?" where a container does not say."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("measured with")
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    table.add_column("measured with", no_wrap=True)
     for column in ("rows", "request bytes", "answer bytes", "workers", "threads", "client threads"):
         table.add_column(column, justify="right")
     for each in rows:
