@@ -57,11 +57,17 @@ class Method:
         StatusError: that is no message of this kind.
         """
         if message is None:
-            raise NO_MESSAGE
+            raise _anew(NO_MESSAGE)
         try:
             return self.kind.FromString(message)
         except DecodeError:
-            raise self.unreadable from None
+            raise _anew(self.unreadable) from None
+
+
+def _anew(error: StatusError) -> StatusError:
+    """An exception keeps the traceback of every time that it is raised: the same one again and again would keep
+    every unreadable message for ever."""
+    return StatusError(error.code, error.message)
 
 
 class Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -145,6 +146,17 @@ def test_refusals(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     assert [code for _, code in running.echo.counted] == [
         "FAILED_PRECONDITION", "FAILED_PRECONDITION", "INTERNAL", "OK"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", [None, b"\xff"])
+def test_a_message_that_cannot_be_read_is_not_kept(message: bytes | None) -> None:
+    method = Echo().methods()["Echo"]
+    depths = []
+    for _ in range(3):
+        with pytest.raises(StatusError) as refused:
+            method.read(message)
+        depths.append(len(list(traceback.walk_tb(refused.value.__traceback__))))
+    assert depths == [depths[0]] * 3
 
 
 def test_what_is_no_call(running: Running) -> None:
