@@ -40,7 +40,9 @@ def print_compared(console: Console, rows: Sequence[Compared]) -> None:
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for column in ("", "", "first", "second", "ratio", ""):
         right = column in {"first", "second", "ratio"}
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+        # Where there is too little room, intervals go to a second line; nothing is cut off.
+        wraps = column in {"first", "second"}
+        table.add_column(column, justify="right" if right else "left", no_wrap=not wraps)
     notes = {note: number for number, note in enumerate(_notes(rows), 1)}
     by_endpoint: dict[str, list[Compared]] = {}
     for row in rows:
