@@ -67,9 +67,12 @@ def candidate(trained: Trained, embedded: Image, tmp_path: Path, state: Path) ->
     return space
 
 
-def left(engine: DockerClient, space: Workspace) -> list[str]:
-    label = f"{RECORDS}={space.settings.records.resolve()}"
-    found = engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+def left(engine: DockerClient, space: Workspace, status: str = "") -> list[str]:
+    """Names of the workspace's containers; of those in one status only, where it is given."""
+    filters = {"label": f"{RECORDS}={space.settings.records.resolve()}"}
+    if status:
+        filters["status"] = status
+    found = engine.containers.list(all=True, filters=filters, ignore_removed=True)
     return [each.name for each in found]
 
 
@@ -131,7 +134,10 @@ def test_stop_removes_the_container_of_a_killed_run(
     for name in ("artifacts", "state", "launcher", "tfserving_image"):
         monkeypatch.setenv(f"TWINSERVE_{name.upper()}", str(getattr(candidate.settings, name)))
     with subprocess.Popen([sys.executable, "-c", ALONE], cwd=PROJECT) as run:
-        wait_until(lambda: left(engine, candidate) or run.poll() is not None, "container")
+        # One that is made and does not run yet is removed without a word.
+        wait_until(
+            lambda: left(engine, candidate, "running") or run.poll() is not None, "container"
+        )
         run.send_signal(signal.SIGKILL)
     (name,) = left(engine, candidate)
     assert f"{embedded.label} (container {name})" in stop_all(candidate.settings.records)
