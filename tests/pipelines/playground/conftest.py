@@ -72,6 +72,20 @@ def open_playground(browser: Any) -> Iterator[Callable[..., Any]]:
         yield page_of
 
 
+@pytest.fixture
+def open_page(
+    open_playground: Callable[..., Any], playground: Any, request: pytest.FixtureRequest
+) -> Callable[..., Any]:
+    """``open_page(size, dark=True)``: the module's playground, once each of its ``ENGINES`` has answered."""
+
+    def page_of(*how: Any, **more: Any) -> Any:
+        page = open_playground(playground.url, *how, **more)
+        page.answered().nth(request.module.ENGINES - 1).wait_for()
+        return page
+
+    return page_of
+
+
 @dataclass(frozen=True)
 class Running:
     """A playground that runs; it has started both servers itself, with version 1.

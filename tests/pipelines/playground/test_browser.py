@@ -38,18 +38,6 @@ KEEP_FAILURES = """
 Open = Callable[..., Any]
 
 
-@pytest.fixture
-def open_page(open_playground: Open, playground: Any) -> Open:
-    """``open_page(size, dark=True)``: the page once everybody has answered."""
-
-    def page_of(size: tuple[int, int] = DESKTOP, dark: bool = False, **more: Any) -> Any:
-        page = open_playground(playground.url, size, dark, **more)
-        page.answered().nth(ENGINES - 1).wait_for()
-        return page
-
-    return page_of
-
-
 def draw(page: Any, strokes: list[list[tuple[float, float]]]) -> None:
     page.get_by_role("button", name="Clear").click()
     page.says("Nothing asked yet")

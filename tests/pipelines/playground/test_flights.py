@@ -45,18 +45,6 @@ def playground(start_playground: Callable[..., Any], home: Any) -> Iterator[Any]
         yield running
 
 
-@pytest.fixture
-def open_page(open_playground: Open, playground: Any) -> Open:
-    """``open_page(size, dark=True)``: the page once everybody has answered."""
-
-    def page_of(size: tuple[int, int] = DESKTOP, dark: bool = False, **more: Any) -> Any:
-        page = open_playground(playground.url, size, dark, **more)
-        page.answered().nth(ENGINES - 1).wait_for()
-        return page
-
-    return page_of
-
-
 def scores(page: Any) -> dict[str, float]:
     """By engine that answers, the first label's probability, as exactly as its bar has it."""
     found: dict[str, float] = page.evaluate(SCORES)
