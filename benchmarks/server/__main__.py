@@ -83,7 +83,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--models", nargs="+", choices=SUBJECTS, help="which of the three models")
     parser.add_argument("--rounds", type=_positive, help="starts of each server (default 3)")
-    parser.add_argument("--seconds", type=float, help="of each cell (default 1)")
+    parser.add_argument(
+        "--seconds", type=float, help="of each cell (default 1; more where a p99 needs it)"
+    )
     parser.add_argument("--clients", type=_positive, nargs="+", help="default 1 8 32")
     parser.add_argument("--quick", action="store_true", help="a smoke run of the digits model")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")

@@ -5,7 +5,7 @@ Where a goal speaks of several cells, the worst of them counts and is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.figures import Figure
@@ -22,18 +22,25 @@ MEMORY_GROWTH = 1.05
 OVER_IMPORT_SECONDS = 1.5
 
 EMBEDDED, HEAVY = "embedded", "mlp"
+NO_PEER = "no peer to compare with"
 Table = Mapping[Key, Measured]
 
 
 @dataclass(frozen=True)
 class Contest:
-    """A cell of the embedded server against the best peer's same cell."""
+    """A cell of the embedded server against the best peer's same cell.
+
+    ``p99_ratio`` is None where one of the two had too few answers for a p99.
+    """
 
     cell: Key
     peer: str
     rate_ratio: float
-    p99_ratio: float
+    p99_ratio: float | None
     peer_rate: float
+
+    def __str__(self) -> str:
+        return f"{self.cell.batch} rows, {self.cell.clients} clients, against {self.peer}"
 
 
 def figures_of(results: Results, limits: Limits) -> list[Figure]:
@@ -67,11 +74,11 @@ def contests(table: Table, subject: str, protocol: str, batching: bool) -> list[
 
 def _contest(table: Table, cell: Key) -> Contest | None:
     ours, (peer, best) = table[cell], _best_peer(table, cell)
-    if best is None or best.rate is None or best.p99_ms is None:
+    if best is None or best.rate is None:
         return None
-    if ours.rate is None or ours.p99_ms is None:  # void: nothing was won
+    if ours.rate is None:  # void: nothing was won
         return Contest(cell, peer, 0.0, float("inf"), best.rate)
-    return Contest(cell, peer, ours.rate / best.rate, ours.p99_ms / best.p99_ms, best.rate)
+    return Contest(cell, peer, ours.rate / best.rate, _ratio(ours.p99_ms, best.p99_ms), best.rate)
 
 
 def _best_peer(table: Table, cell: Key) -> tuple[str, Measured | None]:
@@ -95,37 +102,37 @@ def _against_peers(
     full = [each for each in on if each.cell.clients == max(each.cell.clients for each in on)]
     title = f"{subject}, {protocol}"
     return [
-        _worst(f"{title}: requests a second, of the best peer's", off, least=FASTER, limit=limit),
-        _worst(f"{title}: p99, of the best peer's", off, most=NO_WORSE),
-        _worst(
+        _rates(f"{title}: requests a second, of the best peer's", off, FASTER, limit),
+        _p99s(f"{title}: p99, of the best peer's", off),
+        _rates(
             f"{title}: requests a second with batching, of the best peer's",
             full,
-            least=FASTER_BATCHING,
-            limit=limit,
+            FASTER_BATCHING,
+            limit,
         ),
-        _worst(f"{title}: p99 with batching, of the best peer's", full, most=NO_WORSE),
+        _p99s(f"{title}: p99 with batching, of the best peer's", full),
     ]
 
 
-def _worst(
-    name: str,
-    found: list[Contest],
-    least: float | None = None,
-    most: float | None = None,
-    limit: InProcess | None = None,
-) -> Figure:
-    """The figure for the worst cell; where the goal is more than the model itself can do, that is said."""
+def _rates(name: str, found: list[Contest], least: float, limit: InProcess | None) -> Figure:
+    """The worst cell's; where the goal is more than the model itself can do, that is said."""
     if not found:
-        return Figure(name, None, "×", most=most, least=least, note="no peer to compare with")
-    value: Callable[[Contest], float] = (
-        (lambda each: each.rate_ratio) if least is not None else (lambda each: each.p99_ratio)
-    )
-    pick = min if least is not None else max
-    worst = pick(found, key=value)
-    note = f"{worst.cell.batch} rows, {worst.cell.clients} clients, against {worst.peer}"
-    if least is not None and limit is not None:
-        note += _beyond_the_model(worst, least, limit)
-    return Figure(name, value(worst), "×", most=most, least=least, note=note)
+        return Figure(name, None, "×", least=least, note=NO_PEER)
+    worst = min(found, key=lambda each: each.rate_ratio)
+    note = str(worst) + (_beyond_the_model(worst, least, limit) if limit else "")
+    return Figure(name, worst.rate_ratio, "×", least=least, note=note)
+
+
+def _p99s(name: str, found: list[Contest]) -> Figure:
+    """The worst cell's, of those with enough answers."""
+    known = [(each.p99_ratio, each) for each in found if each.p99_ratio is not None]
+    if not known:
+        why = "too few answers for a p99" if found else NO_PEER
+        return Figure(name, None, "×", most=NO_WORSE, note=why)
+    ratio, worst = max(known, key=lambda each: each[0])
+    missing = len(found) - len(known)
+    note = f"{worst}; {missing} more with too few answers" if missing else str(worst)
+    return Figure(name, ratio, "×", most=NO_WORSE, note=note)
 
 
 def _beyond_the_model(contest: Contest, least: float, limit: InProcess) -> str:

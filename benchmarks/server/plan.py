@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.server.load.job import Cell
+from benchmarks.server.load.job import FOR_P99, Cell
 from benchmarks.server.subject import SUBJECTS
 
 BATCH_ROWS = 32
@@ -24,7 +24,7 @@ class Plan:
         clients: numbers of closed-loop clients.
         batches: rows in a request.
         rounds: every server is started and measured so often, in turn; medians count.
-        seconds: how long a cell counts.
+        seconds: how long a cell counts; longer where so few answers come that they have no p99.
         steady_requests: until memory is weighed for the second time.
         many_clients: simultaneous connections that must all be served.
     """
@@ -45,7 +45,7 @@ class Plan:
     def cells(self) -> tuple[Cell, ...]:
         """Of one endpoint."""
         return tuple(
-            Cell(clients, batch, self.seconds, warmup_seconds=min(0.3, self.seconds / 3))
+            Cell(clients, batch, self.seconds, min(0.3, self.seconds / 3), fewest=FOR_P99)
             for batch in self.batches
             for clients in self.clients
         )

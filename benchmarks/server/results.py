@@ -40,7 +40,7 @@ class Measured:
     Attributes:
         rate: requests a second; None where one answer of any round was wrong.
         p50_ms: median of the rounds' medians; None likewise.
-        p99_ms: likewise.
+        p99_ms: likewise; None also where a round has too few answers for one.
         cpu_seconds_per_1000: of the server's processes.
         rounds: how many there were.
         void: why there is no figure; empty where there is one.
@@ -61,10 +61,11 @@ class Measured:
         void = next(filter(None, map(_why_void, rounds)), "")
         if void:
             return cls(None, None, None, None, len(rounds), void)
+        p99s = [seen.p99_ms for seen in rounds if seen.p99_ms is not None]
         return cls(
             statistics.median(seen.rate for seen in rounds),
             statistics.median(seen.p50_ms for seen in rounds),
-            statistics.median(seen.p99_ms for seen in rounds),
+            statistics.median(p99s) if len(p99s) == len(rounds) else None,
             statistics.median(seen.cpu_seconds_per_1000 for seen in rounds),
             len(rounds),
             client_bound=any(seen.client_cpu > CLIENT_LIMIT for seen in rounds),

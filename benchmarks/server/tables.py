@@ -24,7 +24,7 @@ def print_results(results: Results, out: Console) -> None:
     out.print(
         "A cell: requests a second, p50 / p99 in ms. CPU: seconds of the server's processes per 1,000 "
         "requests at the most clients. Memory after the load. Ready: first right answer after the start. "
-        "* the load client was the limit.",
+        "* the load client was the limit. – too few answers for a p99.",
         style="dim",
     )
     for key, measured in table.items():
@@ -77,7 +77,8 @@ def _place(key: Key) -> tuple[int, str, int, bool, int, int]:
 def _cell(measured: Measured | None) -> str:
     if measured is None:
         return "–"
-    if measured.rate is None or measured.p50_ms is None or measured.p99_ms is None:
+    if measured.rate is None or measured.p50_ms is None:
         return "void"
     mark = "*" if measured.client_bound else ""
-    return f"{measured.rate:,.0f}{mark}  {measured.p50_ms:.1f} / {measured.p99_ms:.1f}"
+    p99 = "–" if measured.p99_ms is None else f"{measured.p99_ms:.1f}"
+    return f"{measured.rate:,.0f}{mark}  {measured.p50_ms:.1f} / {p99}"

@@ -89,6 +89,8 @@ class ClosedLoop:
         seconds: how long answers count.
         warmup_seconds: how long before that they do not.
         limit: ends after so many requests instead, warm-up included; 0 for no limit.
+        fewest: where so few answers came, ``seconds`` are added again and again.
+        longest_seconds: and not beyond these.
     """
 
     def __init__(
@@ -98,9 +100,13 @@ class ClosedLoop:
         seconds: float,
         warmup_seconds: float = 0.0,
         limit: int = 0,
+        fewest: int = 0,
+        longest_seconds: float = LONGEST_SECONDS,
     ) -> None:
         self._requests, self._is_right, self._limit = requests, is_right, limit
+        self._fewest, self._longest_seconds = fewest, longest_seconds
         self._seconds, self._warmup_seconds = seconds, warmup_seconds
+        self._given_seconds = seconds
         self._latencies = array("d")
         self._next = self._under_way = self._total = self._wrong = 0
         self._problem = ""
@@ -108,7 +114,6 @@ class ClosedLoop:
     def run(self, lines: Lines) -> Observed:
         """Until the time is up or the requests are spent, and every answer is there."""
         self._from = self._last = time.perf_counter() + self._warmup_seconds
-        self._until = self._from + self._seconds
         for connection in lines.connections:
             self._under_way += 1
             self._send(connection)
@@ -124,10 +129,14 @@ class ClosedLoop:
             self._problem,
         )
 
+    @property
+    def _until(self) -> float:
+        return self._from + self._given_seconds
+
     def _counted_seconds(self) -> float:
         """The whole time; up to the last answer where requests ran out before."""
         spent = self._limit and self._last < self._until
-        return max(self._last - self._from, 0.0) if spent else self._seconds
+        return max(self._last - self._from, 0.0) if spent else self._given_seconds
 
     def _send(self, connection: Connection) -> None:
         number = self._next % len(self._requests)
@@ -149,6 +158,7 @@ class ClosedLoop:
         self, number: int, sent: float, now: float, body: bytes | None, problem: str
     ) -> None:
         self._total += 1
+        self._give_more_time(now)
         if self._from <= now <= self._until:
             self._latencies.append(now - sent)
             self._last = now
@@ -156,6 +166,13 @@ class ClosedLoop:
             self._note(problem)
         elif not self._is_right(number, body):
             self._note(f"request {number} was answered with {body[:200]!r}")
+
+    def _give_more_time(self, now: float) -> None:
+        most = self._longest_seconds
+        while (
+            len(self._latencies) < self._fewest and self._until < now and self._given_seconds < most
+        ):
+            self._given_seconds = min(self._given_seconds + self._seconds, most)
 
     def _is_over(self, now: float) -> bool:
         spent = self._limit and self._next >= self._limit

@@ -140,6 +140,8 @@ def test_stop_removes_the_container_of_a_killed_run(
         )
         run.send_signal(signal.SIGKILL)
     (name,) = left(engine, candidate)
+    ports = engine.containers.get(name).ports
+    assert {each["HostIp"] for found in ports.values() for each in found or ()} == {"127.0.0.1"}
     assert f"{embedded.label} (container {name})" in stop_all(candidate.settings.records)
     assert left(engine, candidate) == []
 

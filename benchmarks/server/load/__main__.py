@@ -63,7 +63,13 @@ def _do_cell(job: Job, dialect: Dialect, subject: Subject, cell: Cell) -> Seen:
     ready = ready_bodies(dialect.protocol, job.host, job.port, path, bodies)
     answers = Answers(dialect, subject, cell.batch)
     loop = ClosedLoop(
-        ready.requests, answers.is_right, cell.seconds, cell.warmup_seconds, cell.requests
+        ready.requests,
+        answers.is_right,
+        cell.seconds,
+        cell.warmup_seconds,
+        cell.requests,
+        cell.fewest,
+        cell.longest_seconds,
     )
     with ready.open(cell.clients) as lines:
         gc.collect()

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from serving.load.closed_loop import Observed
+from serving.load.early_stopping import fewest_samples
+
+FOR_P99 = fewest_samples(0.99)
+"""Answers. From fewer no p99 is told."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Cell:
         seconds: how long answers count.
         warmup_seconds: how long before that they do not.
         requests: ends the cell after so many answers instead, warm-up included; 0 for no limit.
+        fewest: where fewer answers count, ``seconds`` are added again and again, ten times as many at most.
     """
 
     clients: int
@@ -26,6 +31,12 @@ class Cell:
     seconds: float
     warmup_seconds: float = 0.2
     requests: int = 0
+    fewest: int = 0
+
+    @property
+    def longest_seconds(self) -> float:
+        """How long answers count at most."""
+        return (10 if self.fewest else 1) * self.seconds
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,8 @@ class Job:
     @property
     def most_seconds(self) -> float:
         """After which it cannot be right any more."""
-        return 60 + sum(4 * (cell.seconds + cell.warmup_seconds) + 30 for cell in self.cells)
+        times = (cell.longest_seconds + cell.warmup_seconds for cell in self.cells)
+        return 60 + sum(4 * each + 30 for each in times)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), default=str))
@@ -76,7 +88,7 @@ class Seen:
         answers: in the time that counts.
         seconds: that time.
         p50_ms: of those answers.
-        p99_ms: of those answers.
+        p99_ms: of those answers; None where they are too few for one.
         wrong: wrong answers, errors and lost connections, warm-up included.
         problem: the first of them.
         cpu_seconds_per_1000: of the server's whole process tree, per 1,000 requests.
@@ -88,7 +100,7 @@ class Seen:
     answers: int
     seconds: float
     p50_ms: float
-    p99_ms: float
+    p99_ms: float | None
     wrong: int
     problem: str
     cpu_seconds_per_1000: float
@@ -104,13 +116,14 @@ class Seen:
             cpu_seconds: of the server, over the whole cell.
             client_cpu: cores that the client used.
         """
+        answers = len(observed.latencies_ms)
         return cls(
             clients=cell.clients,
             batch=cell.batch,
-            answers=len(observed.latencies_ms),
+            answers=answers,
             seconds=observed.seconds,
             p50_ms=observed.percentile_ms(50),
-            p99_ms=observed.percentile_ms(99),
+            p99_ms=observed.percentile_ms(99) if answers >= FOR_P99 else None,
             wrong=observed.wrong,
             problem=observed.first_problem,
             cpu_seconds_per_1000=1000 * cpu_seconds / max(observed.total, 1),

@@ -69,6 +69,17 @@ def test_the_best_peer_counts_and_the_worst_cell_decides() -> None:
     assert (p99.value, p99.met) == (1.2, False)
 
 
+def test_a_cell_with_too_few_answers_for_a_p99_is_no_contest_of_p99() -> None:
+    slow = {key(batch=32): seen(80, p99_ms=9.0), key("fastapi", batch=32): seen(70, p99_ms=None)}
+    figures = run({key(): seen(3000), key("fastapi"): seen(1000), **slow})
+    p99 = found(figures, "digits, REST: p99, of")
+    assert (p99.value, p99.met) == (1.0, True)
+    assert p99.note == "1 rows, 8 clients, against fastapi; 1 more with too few answers"
+    alone = found(run(slow), "digits, REST: p99, of")
+    assert (alone.value, alone.met, alone.note) == (None, False, "too few answers for a p99")
+    assert found(run(slow), "digits, REST: requests a second, of").value == pytest.approx(80 / 70)
+
+
 def test_the_twin_and_the_reference_are_no_python_peers() -> None:
     cells = {key(): seen(1000), key("torchserve"): seen(900), key("fastapi-session"): seen(900)}
     assert {BY_NAME[name].kind for name in ("torchserve", "fastapi-session")} == {

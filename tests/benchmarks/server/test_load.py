@@ -16,7 +16,8 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from benchmarks.server.dialects import DIALECTS
 from benchmarks.server.load.__main__ import Answers
 from benchmarks.server.load.job import Cell, Seen
-from serving.load.closed_loop import ClosedLoop
+from benchmarks.server.plan import Plan
+from serving.load.closed_loop import ClosedLoop, Observed
 from serving.load.http2 import header_block
 from serving.load.ready import Ready, ready_bodies
 from tests.benchmarks.server.samples import ECHO
@@ -89,7 +90,17 @@ def test_right_answers_over_http(form: Callable[[object], bytes]) -> None:
     seen = over_rest(lambda _, rows: form(rows))
     assert (seen.wrong, seen.problem) == (0, "")
     assert seen.answers >= REQUESTS
-    assert seen.p99_ms >= seen.p50_ms > 0
+    assert seen.p50_ms > 0
+    assert seen.p99_ms is None, "sixty answers have no p99"
+
+
+def test_a_p99_needs_459_answers() -> None:
+    (enough,) = Plan(batches=(1,), clients=(1,)).cells()
+    assert enough.fewest == 459
+    for count, known in ((458, False), (459, True)):
+        observed = Observed(np.linspace(1, 2, count), 1.0, count, 0, "")
+        seen = Seen.of(enough, observed, cpu_seconds=0.0, client_cpu=0.0)
+        assert (seen.p99_ms is not None) == known
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,11 @@ def test_the_median_round_counts() -> None:
     assert not measured.client_bound
 
 
+def test_one_round_with_too_few_answers_leaves_no_p99() -> None:
+    measured = Measured.of([seen(500), seen(40, p99_ms=None), seen(600)])
+    assert (measured.rate, measured.p99_ms) == (500, None)
+
+
 def test_one_wrong_answer_in_one_round_voids_every_figure_of_the_cell() -> None:
     measured = Measured.of([seen(100), seen(300, wrong=1, problem="row 3: b'nan'"), seen(200)])
     assert (measured.rate, measured.p50_ms, measured.p99_ms) == (None, None, None)

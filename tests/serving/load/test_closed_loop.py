@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.errors import Unreachable
-from serving.load.closed_loop import Observed, run_closed_loop
+from serving.load.closed_loop import ClosedLoop, Observed, run_closed_loop
+from serving.load.ready import Ready
 from serving.process import free_ports
 from serving.wire.call import WireCall
 from tests.serving.load.services import ROWS, Service, answer_to, check
@@ -44,6 +45,34 @@ def test_a_time_is_kept_and_every_answer_is_waited_for() -> None:
     observed = load(service, 2, seconds=0.2)
     assert observed.seconds == 0.2
     assert observed.total == len(service.rows) > 2
+
+
+@pytest.mark.parametrize(
+    ("fewest", "longest_seconds", "least", "most"),
+    [
+        pytest.param(0, 60.0, 1, 1, id="none wanted"),
+        pytest.param(40, 60.0, 4, 600, id="until enough came"),
+        pytest.param(10**6, 0.3, 3, 3, id="not longer than that"),
+    ],
+)
+def test_where_too_few_answers_came_the_time_is_given_again(
+    fewest: int, longest_seconds: float, least: int, most: int
+) -> None:
+    """At 10 ms an answer there are 10 at most in 0.1 s."""
+    service = Service(delay_seconds=0.01)
+    with service.running():
+        ready = Ready.of(service.calls())
+        with ready.open(1) as lines:
+            right = check().is_right
+            loop = ClosedLoop(
+                ready.requests, right, 0.1, fewest=fewest, longest_seconds=longest_seconds
+            )
+            observed = loop.run(lines)
+    times = observed.seconds / 0.1
+    assert times == pytest.approx(round(times)), "whole times, so that no answer chooses the end"
+    assert least <= round(times) <= most
+    assert len(observed.latencies_ms) >= fewest or longest_seconds == 0.3
+    assert observed.latencies_ms.sum() <= observed.seconds * 1000
 
 
 def test_every_wrong_answer_is_counted_and_the_first_is_told() -> None:

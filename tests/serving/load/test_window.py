@@ -91,12 +91,13 @@ def test_latency_counts_from_when_a_query_was_due() -> None:
 
 
 def test_the_same_seed_makes_the_same_arrivals(tmp_path: Path) -> None:
+    """Over one line, for those on two may overtake each other."""
     one, other = Service(), Service()
-    load(one, plan("Server", seed=11))
-    load(other, plan("Server", seed=11))
+    load(one, plan("Server", seed=11), lines=1)
+    load(other, plan("Server", seed=11), lines=1)
     assert one.rows[:20] == other.rows[:20]
     third = Service()
-    load(third, plan("Server", seed=12))
+    load(third, plan("Server", seed=12), lines=1)
     assert third.rows[:20] != one.rows[:20]
 
 
