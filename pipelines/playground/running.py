@@ -40,7 +40,7 @@ def run_playground(
         ArtifactMissing: nothing has been exported.
         ServerError: a server did not get ready.
     """
-    with closing(_listening(port)) as listener:
+    with closing(_bound(port)) as listener:
         servers = left_running(space)
         manifest = space.manifest(int(servers[0].tags["version"]) if servers else version)
         catalogue = Catalogue.of(space.case, test_split(space, manifest))
@@ -48,6 +48,8 @@ def run_playground(
         try:
             with closing(Fleet(space, manifest)) as fleet:
                 url = f"http://{HOST}:{listener.getsockname()[1]}/"
+                # Who comes before the application runs waits, and is not refused.
+                listener.listen()
                 _invite(console, url, started)
                 if browse and _has_browser():
                     webbrowser.open(url)
@@ -83,7 +85,7 @@ def _serve(playground: Playground, listener: socket.socket) -> None:
     _Server(config, playground).run(sockets=[listener])
 
 
-def _listening(port: int) -> socket.socket:
+def _bound(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

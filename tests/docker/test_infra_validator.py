@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from models import worker
@@ -83,6 +83,15 @@ def wait_until(done: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
+def kill_at_once(pid: int) -> None:
+    """A process and all below it, so that none is left to stop what another had started."""
+    whole = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for each in whole:
+        each.suspend()
+    for each in whole:
+        each.kill()
+
+
 def with_broken_variables(space: Workspace) -> Manifest:
     """The manifest of a SavedModel that is whole by its digest, and whose weights nobody can read."""
     folder, manifest = space.version_folder(1), space.manifest(1)
@@ -138,7 +147,7 @@ def test_stop_removes_the_container_of_a_killed_run(
         wait_until(
             lambda: left(engine, candidate, "running") or run.poll() is not None, "container"
         )
-        run.send_signal(signal.SIGKILL)
+        kill_at_once(run.pid)
     (name,) = left(engine, candidate)
     ports = engine.containers.get(name).ports
     assert {each["HostIp"] for found in ports.values() for each in found or ()} == {"127.0.0.1"}

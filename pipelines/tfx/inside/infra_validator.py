@@ -18,6 +18,7 @@ FORMAT = "Format-Serving"
 TRIES = 1
 """As production tries: a model that did not load in the time that it has does not load the second time."""
 READABLE_BY_ALL = 0o022
+LOOPBACK = "127.0.0.1"
 LOG_LINES = 6
 
 
@@ -36,6 +37,7 @@ def infra_validator(request: dict[str, Any], report: Report) -> dict[str, Any]:
     from docker.utils import kwargs_from_env
     from tfx.components import InfraValidator
     from tfx.components.infra_validator import serving_bins
+    from tfx.components.infra_validator.model_server_runners import local_docker_runner
     from tfx.dsl.components.common.importer import Importer
     from tfx.proto import infra_validator_pb2 as spec
     from tfx.types import standard_artifacts
@@ -52,17 +54,22 @@ def infra_validator(request: dict[str, Any], report: Report) -> dict[str, Any]:
     model = Importer(
         source_uri=str(folder), artifact_type=standard_artifacts.Model, reimport=False
     ).with_id("Candidate")
-    # TFX has no setting for how its container is run.
-    serving_bins.TensorFlowServing._BASE_DOCKER_RUN_PARAMS |= request["container"]
+    # TFX has no setting for how its container is run, and would publish its ports on all interfaces.
+    serving_bins.TensorFlowServing._BASE_DOCKER_RUN_PARAMS |= {
+        **request["container"],
+        "publish_all_ports": False,
+        "ports": {f"{serving_bins.TensorFlowServing._DEFAULT_GRPC_PORT}/tcp": (LOOPBACK, None)},
+    }
+    local_docker_runner._find_host_port = _host_port
     name, _, tag = request["image"].rpartition(":")
     validator = InfraValidator(
         model=model.outputs["result"],
         serving_spec=spec.ServingSpec(
             tensorflow_serving=spec.TensorFlowServing(image_name=name, tags=[tag]),
             local_docker=spec.LocalDockerConfig(
-                # TFX reads no DOCKER_HOST, and finds ports by their IPv4 address only.
+                # TFX reads no DOCKER_HOST.
                 client_base_url=kwargs_from_env().get("base_url", ""),
-                host_ip_address="127.0.0.1",
+                host_ip_address=LOOPBACK,
             ),
             model_name=request["name"],
         ),
@@ -81,6 +88,16 @@ def infra_validator(request: dict[str, Any], report: Report) -> dict[str, Any]:
         "blessing_id": blessing.id,
         "why": "" if blessed else f"{request['label']}: {_why(told)}",
     }
+
+
+def _host_port(ports: Mapping[str, list[dict[str, str]]], port: int) -> str:
+    """In place of TFX's, which finds only what all interfaces reach.
+
+    Args:
+        ports: as the engine says them, by ``8500/tcp``.
+        port: in the container.
+    """
+    return ports[f"{port}/tcp"][0]["HostPort"]
 
 
 @contextmanager
