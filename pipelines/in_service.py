@@ -19,7 +19,7 @@ from models.verbs import PREDICTED
 from pipelines.facts import DataFacts, PushRecord
 from pipelines.workspace import Workspace
 from serving import pushed
-from serving.pushed import Pushed
+from serving.pushed import CURRENT, Pushed
 
 
 @dataclass(frozen=True)
@@ -144,5 +144,5 @@ def _with_record(found: Pushed) -> InService:
     except ValidationError as error:
         raise ArtifactCorrupt(
             f"The record of the push of version {found.version} cannot be read: {found.home}.",
-            "Push a version again.",
+            f"Remove {found.home.parent / CURRENT}, and push a version again.",
         ) from error

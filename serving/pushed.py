@@ -66,7 +66,8 @@ class Pushed:
             return (self.home / RECORD).read_text()
         except OSError as error:
             raise ArtifactCorrupt(
-                f"{self.home / RECORD} cannot be read: {error.strerror}.", "Push a version again."
+                f"{self.home / RECORD} cannot be read: {error.strerror}.",
+                f"Remove {self.home.parent / CURRENT}, and push a version again.",
             ) from error
 
 
@@ -82,7 +83,8 @@ def in_service(pushed: Path) -> Pushed | None:
     target = str(pointer.readlink())
     if not target.isdigit() or not (pushed / target).is_dir():
         raise ArtifactCorrupt(
-            f"{pointer} points at {target!r}, and there is no such push.", "Push a version again."
+            f"{pointer} points at {target!r}, and there is no such push.",
+            f"Remove {pointer}, and push a version again.",
         )
     return Pushed(int(target), pushed / target)
 
@@ -145,13 +147,11 @@ def withdraw(pushed: Path, version: int) -> None:
             shutil.rmtree(pushed / str(version), ignore_errors=True)
 
 
-def withdraw_all(pushed: Path) -> None:
-    """Nothing is in service any more, and nothing was pushed.
+def put_out_of_service(pushed: Path) -> None:
+    """Nothing is in service any more. What was pushed stays, and can be put in service again.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     with storage_errors(pushed):
         (pushed / CURRENT).unlink(missing_ok=True)
-        if pushed.exists():
-            shutil.rmtree(pushed)

@@ -11,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 
 from models.arrays import read_arrays, write_arrays
 from models.artifact import digest_of_parts, whole_folder, write_text
-from models.dataset import Dataset, StoredDataset
+from models.dataset import StoredDataset
 from models.framework import FRAMEWORKS, TITLES, FrameworkName
 from models.quality import score_probabilities
 from pipelines.conclude import recall
@@ -29,9 +29,7 @@ BINS = 20
 Scores = Mapping[FrameworkName, np.ndarray]
 
 
-def watch_features(
-    space: Workspace, span: int, rows: DataFacts, service: InService
-) -> list[DriftFacts]:
+def watch_features(space: Workspace, rows: DataFacts, service: InService) -> list[DriftFacts]:
     """Validate a new span, and measure each column's distance from the model's own training rows: of the features,
     and of the label.
 
@@ -39,11 +37,10 @@ def watch_features(
         DataAnomaly, SpanError, SchemaError: the rows cannot be used; nothing is trained and nothing pushed.
     """
     statistics = recall(space, service.version, "blessings", Blessings).validated.statistics
-    digest = space.validation_digest(digest_of_parts(rows.digest, span, statistics))
+    digest = space.validation_digest(digest_of_parts(rows.digest, statistics))
     folder = space.home / "monitoring" / digest[:DIGEST_LENGTH]
     if not (folder / "drift.json").exists():
-        test = Dataset.read_split(Path(rows.path), "test")
-        found = monitor_span(space, span, test, statistics, folder / "arrived")
+        found = monitor_span(space, rows, statistics, folder / "arrived")
         write_text(folder / "drift.json", json.dumps(found, indent=2) + "\n")
     drift = json.loads((folder / "drift.json").read_text())
     return [DriftFacts(**each) for each in drift]

@@ -101,7 +101,7 @@ def _watch(run: Run, span: int, rows: DataFacts, policy: Policy, before: Before)
     """What the new span shows, and whether that is reason enough."""
     space, service = run.space, before.service
     # Without a model in service there is nothing to drift from; the training that follows validates the span.
-    watching = run.submit(watch_features, span, rows, service) if service else None
+    watching = run.submit(watch_features, rows, service) if service else None
     asked = run.submit(watch_answers, rows, before.lines).result() if before.lines else {}
     moved_rows: list[DriftFacts] = watching.result() if watching else []
     # TFDV looks at every column alike, and one of them is the label.
@@ -184,7 +184,8 @@ def _retrain(run: Run, found: SpanFacts, before: Before) -> SpanFacts:
         failed(same.joined(checked).checks),
     )
     if not pushed.pushed:
-        return found.model_copy(update={"refused": pushed.missing or ["a check said no"]})
+        why = pushed.missing or [each.detail for each in pushed.findings.checks]
+        return found.model_copy(update={"refused": why})
     frozen = before.frozen.version if before.frozen else manifest.version
     return found.model_copy(
         update={"pushed": True, "in_service": pushed.in_service, "frozen": frozen}

@@ -14,6 +14,7 @@ what comes after. What is in service follows: a span begins with what was in ser
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from pipelines.retrain.month import Before, work_on
 from pipelines.retrain.policy import Policy
 from pipelines.settings import PROJECT
 from pipelines.workspace import TFX_SOURCES, Workspace, log
-from serving.pushed import find_push, put_in_service, withdraw_all
+from serving.pushed import find_push, in_service, put_in_service, put_out_of_service
 
 FIRST_SPANS = 3
 SOURCES = tuple(sorted((PROJECT / "pipelines/retrain").glob("*.py")))
@@ -45,7 +46,8 @@ def replay(
         space: from ``place.open_space``.
         policy: when to retrain.
         first: so many spans are there from the beginning; the first model is trained on them.
-        at_most: so many new spans; 0 for all.
+        at_most: so many new spans; 0 for all. Where only new ones are asked for, as on the schedule, what was done
+            stays done, also by other thresholds, programs or versions: what is in service never goes back.
 
     Yields:
         the timeline so far, after every span, and once where no span is new.
@@ -66,19 +68,37 @@ def replay(
     for place, number in enumerate(numbers[first:], first):
         spans = Spans(tuple(numbers[:place]), (number,))
         digest = _digest(space.of_spans(spans), policy, history)
-        facts = _known(space, number, digest)
+        facts = _known(space, number, None if at_most else digest)
         if facts is None:
             if at_most and worked == at_most:
                 break
-            restore_service(space, history)
-            facts = work_on(space, spans, policy, _before(space, history), digest)
+            with _something_in_service(space):
+                restore_service(space, history)
+                facts = work_on(space, spans, policy, _before(space, history), digest)
             write_text(_path(space, number), facts.model_dump_json(indent=2) + "\n")
             worked += 1
         else:
-            log.info(f"{space.case.span.capitalize()} {number}: complete and unchanged")
+            same = " and unchanged" if facts.digest == digest else ""
+            log.info(f"{space.case.span.capitalize()} {number}: complete{same}")
         history.append(facts)
         yield _timeline(space, policy, numbers[:first], history)
     restore_service(space, history)
+
+
+@contextmanager
+def _something_in_service(space: Workspace) -> Iterator[None]:
+    """A replay that begins anew and fails before its first push leaves in service what was so before."""
+    pushed = space.pushed_folder()
+    try:
+        before = in_service(pushed)
+    except ArtifactCorrupt:
+        before = None
+    try:
+        yield
+    except BaseException:
+        if before is not None and in_service(pushed) is None:
+            put_in_service(pushed, before.version)
+        raise
 
 
 def restore_service(space: Workspace, history: Sequence[SpanFacts]) -> None:
@@ -93,7 +113,7 @@ def restore_service(space: Workspace, history: Sequence[SpanFacts]) -> None:
     except ArtifactCorrupt:
         found = None
     if wanted is None:
-        withdraw_all(space.pushed_folder())
+        put_out_of_service(space.pushed_folder())
     elif found is None or found.version != wanted:
         put_in_service(space.pushed_folder(), wanted)
 
@@ -120,13 +140,13 @@ def _digest(space: Workspace, policy: Policy, history: Sequence[SpanFacts]) -> s
     )
 
 
-def _known(space: Workspace, number: int, digest: str) -> SpanFacts | None:
-    """The facts of a span that is complete, of these inputs, and whose version is still there."""
+def _known(space: Workspace, number: int, digest: str | None) -> SpanFacts | None:
+    """The facts of a complete span, of these inputs (of any for None), whose version is still there."""
     try:
         facts = SpanFacts.model_validate_json(_path(space, number).read_text())
     except (OSError, ValidationError):
         return None
-    if space.fresh or facts.digest != digest:
+    if space.fresh or facts.digest != (digest or facts.digest):
         return None
     if facts.pushed and facts.candidate is not None:
         there = facts.candidate in space.versions()

@@ -6,7 +6,7 @@ A case takes part that has a ``span`` and a ``schema.pbtxt``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,16 @@ def validate_data(space: Workspace, data: DataFacts) -> ValidationFacts:
 
 
 def monitor_span(
-    space: Workspace, span: int, rows: Split, statistics: str, target: Path
+    space: Workspace, rows: DataFacts, statistics: str, target: Path
 ) -> list[dict[str, Any]]:
-    """Hold a span that has just arrived against the schema, and against the rows that a model was trained on.
+    """Hold a span that has just arrived against the schema, against the span before it (its units, how many rows
+    it has), and against the rows that a model was trained on.
 
     Args:
         space: the case.
-        span: its number.
-        rows: all of its rows.
+        rows: the span is their test split, all of it; the one before is the last of the others.
         statistics: ``ValidationFacts.statistics`` of the model's rows; empty for none.
-        target: a folder for the span's file; it must not be there.
+        target: a folder for both spans' files; it must not be there.
 
     Returns:
         drift, a feature each: ``feature``, ``measure``, ``score``, ``threshold``, ``exceeded``.
@@ -95,10 +95,13 @@ def monitor_span(
         EnvironmentMissing, WorkerError: as ``validate_data``.
     """
     with whole_folder(target) as partial:
-        write_span(partial / SPANS, span, table_of(space, [rows]))
+        dataset, name = Dataset.read(Path(rows.path)), space.case.span
+        span, before = (int(each.inputs[name].max()) for each in (dataset.test, dataset.train))
+        _write_spans(space, dataset, partial / SPANS, only=(before, span))
         request = {
             "spans": str(partial / SPANS),
             "span": span,
+            "before": before,
             "statistics": statistics,
             "schema": str(case_folder(space.case.name) / SCHEMA),
             "label": space.case.label_column,
@@ -125,8 +128,10 @@ def tfx_findings(
     return Findings(checks=[skipped])
 
 
-def _write_spans(space: Workspace, dataset: Dataset, home: Path) -> dict[str, list[int]]:
-    """One folder a span; returns the spans of each split.
+def _write_spans(
+    space: Workspace, dataset: Dataset, home: Path, only: Collection[int] = ()
+) -> dict[str, list[int]]:
+    """One folder a span, or only some of them; returns the spans of each split.
 
     A span that two splits share (every tenth row of a train span may be the validation split's) is written whole,
     as it arrived, and counts for the first of them.
@@ -137,6 +142,8 @@ def _write_spans(space: Workspace, dataset: Dataset, home: Path) -> dict[str, li
         split: Split = getattr(dataset, name)
         numbers = split.inputs[space.case.span]
         for number in map(int, np.unique(numbers)):
+            if only and number not in only:
+                continue
             if number not in parts:
                 splits.setdefault(name, []).append(number)
             parts.setdefault(number, []).append(split.rows(np.flatnonzero(numbers == number)))

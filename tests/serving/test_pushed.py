@@ -17,8 +17,8 @@ from serving.pushed import (
     find_push,
     in_service,
     put_in_service,
+    put_out_of_service,
     stage_pair,
-    withdraw_all,
 )
 from tests.serving.test_publish import CASE, PROJECT, make_version
 
@@ -125,5 +125,7 @@ def test_a_pointer_to_nothing_is_told(artifacts: Path) -> None:
     put_in_service(artifacts / "pushed", 7)
     with pytest.raises(ArtifactCorrupt, match="'7'"):
         in_service(artifacts / "pushed")
-    withdraw_all(artifacts / "pushed")
+    put_out_of_service(artifacts / "pushed")
     assert in_service(artifacts / "pushed") is None
+    put_in_service(artifacts / "pushed", 1)
+    assert served(artifacts) == (1, "graph 1", True)

@@ -192,7 +192,14 @@ def _open(name: str) -> Iterator[io.TextIOBase]:
             io.TextIOWrapper(stream, encoding="utf-8", newline="") as lines,
         ):
             yield lines
-    except (PackageNotFoundError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (
+        PackageNotFoundError,
+        KeyError,
+        OSError,
+        EOFError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:  # pandas tells a table that it cannot read by a ValueError
         raise CaseError(
             f"The tables of {DISTRIBUTION} cannot be read: {type(error).__name__} {error}.",
             "Run `make setup`.",

@@ -13,7 +13,7 @@ from pipelines.tfx.inside.staging import stage
 from pipelines.tfx.inside.validation import judge, read_schema, statistics_of
 
 Report = Callable[[Mapping[str, Any]], None]
-ARRIVED = "arrived"
+BEFORE, ARRIVED = "before", "arrived"
 
 
 def monitor(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -31,10 +31,14 @@ def monitor(request: dict[str, Any], report: Report) -> dict[str, Any]:
     if reference and not Path(reference).is_file():
         raise ArtifactMissing(f"The statistics of the training rows are gone: {reference}.")
     spans, state = Path(request["spans"]), Path(request["state"])
-    staged = stage(spans, {ARRIVED: [span]}, request.get("label", "late"), state)
+    before = request.get("before")
+    splits = {ARRIVED: [span]} if before is None else {BEFORE: [int(before)], ARRIVED: [span]}
+    staged = stage(spans, splits, request.get("label", "late"), state)
     report({"message": f"Validating {staged.rows[ARRIVED]:,} rows of span {span}."})
     judged = judge(request, staged, schema)
-    refuse([*staged.findings, *(Finding(**each) for each in judged["findings"])])
+    found = [*staged.findings, *(Finding(**each) for each in judged["findings"])]
+    # The span before was judged when it arrived; here it is what units and numbers of rows are compared with.
+    refuse([each for each in found if before is None or each.span != int(before)])
     return {
         "span": span,
         "rows": staged.rows[ARRIVED],

@@ -118,6 +118,6 @@ def _full_disk_named(state: Path) -> Iterator[None]:
         if full or os.strerror(errno.ENOSPC) in str(error):
             raise StorageError(
                 f"{state} cannot be written: {os.strerror(errno.ENOSPC)}.",
-                "Free some space, or name another folder with TWINSERVE_STATE=<folder>.",
+                "Free some space, or name another folder with TWINSERVE_ARTIFACTS=<folder>.",
             ) from error
         raise

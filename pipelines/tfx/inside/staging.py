@@ -92,7 +92,10 @@ def _all_columns(files: Mapping[int, Path]) -> list[str]:
     found: dict[str, None] = {}
     for number in sorted(files):
         with files[number].open(newline="", encoding="utf-8", errors="replace") as stream:
-            found |= dict.fromkeys(next(csv.reader(stream), []))
+            try:
+                found |= dict.fromkeys(next(csv.reader(stream), []))
+            except csv.Error as error:
+                raise SpanError(f"Span {number} ({files[number]}) is no CSV: {error}.") from error
     return list(found)
 
 

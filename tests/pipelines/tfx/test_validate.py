@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.errors import DataAnomaly, SchemaError, SpanError
-from pipelines.tfx.spans import FILE, span_folder
+from pipelines.tfx.spans import FILE, span_folder, write_span
 from pipelines.tfx.worker import call
 
 from .conftest import SCHEMA, TIMEOUT_SECONDS, month_of_flights
@@ -73,8 +73,6 @@ def sabotaged() -> dict[int, dict[str, np.ndarray]]:
 @pytest.fixture(scope="module")
 def caught(tmp_path_factory: pytest.TempPathFactory):
     """The error, every anomaly, and the rows of each span."""
-    from pipelines.tfx.spans import write_span
-
     home = tmp_path_factory.mktemp("sabotaged")
     for month, table in sabotaged().items():
         write_span(home / "spans", month, table)
@@ -193,3 +191,23 @@ def test_numbers_in_results_are_json(prepared):
             assert math.isfinite(node)
 
     walk(prepared.result)
+
+
+def test_a_month_that_arrives_is_held_against_the_month_before_it(prepared, tmp_path):
+    """Units and numbers of rows show against another month only."""
+    arrived = month_of_flights(5)
+    kilometres = (arrived["distance"] * 1.609344).astype(np.float32)
+    few = {name: values[:60] for name, values in arrived.items()} | {"distance": kilometres[:60]}
+    request = {"span": 5, "before": 4, "schema": str(SCHEMA), "state": str(tmp_path / "state")}
+
+    def monitor(name, table):
+        for month, rows in ((4, prepared.tables[4]), (5, table)):
+            write_span(tmp_path / name, month, rows)
+        request["spans"] = str(tmp_path / name)
+        return call("monitor", request, timeout_seconds=TIMEOUT_SECONDS)
+
+    assert monitor("healthy", arrived)["rows"] == 400
+    with pytest.raises(DataAnomaly) as refused:
+        monitor("spoilt", few)
+    for words in ("span 5, Low num examples", "span 5, distance: unit changed", "2 anomalies"):
+        assert words in refused.value.message

@@ -1,0 +1,123 @@
+"""What a replay leaves in service: nothing goes before its successor is there, and a schedule never goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipelines.retrain import replay as module
+from pipelines.retrain.facts import SpanFacts
+from pipelines.retrain.policy import Policy
+from pipelines.retrain.replay import replay
+from pipelines.settings import Settings
+from pipelines.workspace import Workspace
+from serving.pushed import in_service, put_in_service
+
+FIRST, LAST = 3, 5
+"""Of five months three are there from the beginning; the other two were done by an older program."""
+
+
+class Stopped(Exception):
+    """What ends the work on a month."""
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A service that has come to version 2, and nothing that could be trained."""
+    made = Workspace.open("flights", Settings(artifacts=tmp_path, state=tmp_path / "state"))
+    for version, span in ((1, 4), (2, 5)):
+        push = made.pushed_folder() / str(version)
+        push.mkdir(parents=True)
+        (push / "push.json").write_text("{}")
+        path = made.home / "spans" / f"{span:02}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(facts(span, version).model_dump_json())
+    put_in_service(made.pushed_folder(), 2)
+    monkeypatch.setattr(module, "prepare_data", lambda _: SimpleNamespace(path="rows"))
+    monkeypatch.setattr(module, "StoredDataset", SimpleNamespace(open=lambda _: None))
+    monkeypatch.setattr(module, "spans_in", lambda *_: list(range(1, LAST + 1)))
+    monkeypatch.setattr(Workspace, "versions", lambda _: [1, 2])
+    monkeypatch.setattr(module, "model_in_service", lambda space: in_service(space.pushed_folder()))
+    return made
+
+
+def facts(span: int, version: int) -> SpanFacts:
+    return SpanFacts(
+        digest="of an older program",
+        span=span,
+        rows=1,
+        positives=0.2,
+        drift=[],
+        prediction_drift=[],
+        performance=[],
+        reasons=["drift"],
+        why_not="",
+        candidate=version,
+        pushed=True,
+        in_service=version,
+        frozen=1,
+        seconds=1.0,
+    )
+
+
+def work(monkeypatch: pytest.MonkeyPatch, done: Callable[[Workspace, int], SpanFacts]) -> list[int]:
+    """Let a month be worked on so; returns the months that were."""
+    worked: list[int] = []
+
+    def work_on(space: Workspace, spans: object, *_: object) -> SpanFacts:
+        (span,) = spans.test  # type: ignore[attr-defined]
+        worked.append(span)
+        return done(space, span)
+
+    monkeypatch.setattr(module, "work_on", work_on)
+    return worked
+
+
+def version_in_service(space: Workspace) -> int | None:
+    found = in_service(space.pushed_folder())
+    return found.version if found else None
+
+
+def stop(*_: object) -> SpanFacts:
+    raise Stopped
+
+
+def test_only_new_months_where_only_new_ones_are_asked_for(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked = work(monkeypatch, stop)
+    timelines = list(replay(space, Policy(), FIRST, at_most=1))
+    assert [each.span for each in timelines[-1].spans] == [4, 5]
+    assert (worked, version_in_service(space)) == ([], 2)
+
+
+def test_beginning_anew_and_failing_leaves_what_was_in_service(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked = work(monkeypatch, stop)
+    with pytest.raises(Stopped):
+        list(replay(space, Policy(), FIRST))
+    assert (worked, version_in_service(space)) == ([4], 2)
+
+
+def test_a_month_made_anew_starts_from_what_was_in_service_before_it(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int | None] = []
+
+    def push_again(space: Workspace, span: int) -> SpanFacts:
+        seen.append(version_in_service(space))
+        if span == LAST:
+            raise Stopped
+        put_in_service(space.pushed_folder(), 1)
+        return facts(span, 1)
+
+    monkeypatch.setattr(module, "_before", lambda *_: None)
+    work(monkeypatch, push_again)
+    with pytest.raises(Stopped):
+        list(replay(space, Policy(), FIRST))
+    assert seen == [None, 1]
+    assert version_in_service(space) == 1
