@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,10 +25,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.errors import StorageError, TwinServeError, WorkerError, error_named
-from models.parent import end_with_parent
+from models.parent import GRACE_SECONDS, end_with_parent
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOG_LINES = 15
+END_SECONDS = 30
+"""How long a worker that is asked to end may take, before it is killed with all that it has started."""
 WORKER = (sys.executable, "-m", "models.worker")
 
 ProgressListener = Callable[[Mapping[str, Any]], None]
@@ -135,9 +138,13 @@ def stop_all(for_good: bool = False) -> None:
     """
     if for_good:
         _ended_for_good.set()
-    for process in list(_running):
+    asked = list(_running)
+    for process in asked:
         with suppress(ProcessLookupError):
             process.terminate()
+    late = threading.Timer(END_SECONDS, _kill_groups, (asked,))
+    late.daemon = True
+    late.start()
 
 
 def _start(program: Program, request: Path, log: IO[str]) -> subprocess.Popen[str]:
@@ -168,7 +175,19 @@ QUIET = {
 
 def _kill(process: subprocess.Popen[str], timed_out: threading.Event) -> None:
     timed_out.set()
-    process.kill()
+    _kill_group(process)
+
+
+def _kill_groups(processes: list[subprocess.Popen[str]]) -> None:
+    for each in processes:
+        _kill_group(each)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """A worker that lives, with the processes that it has started: its session is its own."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _listen(process: subprocess.Popen[str], on_progress: ProgressListener | None) -> dict[str, Any]:
@@ -183,8 +202,7 @@ def _listen(process: subprocess.Popen[str], on_progress: ProgressListener | None
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
+    _kill_group(process)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
@@ -222,9 +240,7 @@ def main() -> int:
 
 def answer(request: Path, run: Callable[[dict[str, Any], ProgressListener], dict[str, Any]]) -> int:
     """Do what the request's file asks and say the result, or our error; the process's exit code."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # lets `finally` remove what is half-written
+    _leave_in_order()
     out = _own_stdout()
     end_with_parent(lambda: shutil.rmtree(request.parent, ignore_errors=True))
     try:
@@ -252,6 +268,23 @@ def _run(
     framework = load_framework(framework_name)
     framework.runtime.prepare(request["threads"], request.get("seed", 0))
     return VERBS[verb](framework, request, report)
+
+
+def _leave_in_order() -> None:
+    """Let SIGTERM end this process by an exception, so that ``finally`` removes what is half-written.
+
+    More of them may follow at once, from the handler of Ctrl-C and from the flow that it ends: they must not
+    interrupt the removing.
+    """
+    asked_at = -GRACE_SECONDS
+
+    def leave(*_: object) -> None:
+        nonlocal asked_at
+        if time.monotonic() >= asked_at + GRACE_SECONDS:
+            asked_at = time.monotonic()
+            sys.exit(143)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def _own_stdout() -> IO[str]:

@@ -111,12 +111,16 @@ def test_a_process_that_takes_too_long_is_killed():
         worker.call("pytorch", "train", {}, threads=1, timeout_seconds=0.05)
 
 
-def in_thread(errors: list[BaseException]) -> threading.Thread:
+def train() -> None:
+    worker.call("pytorch", "train", {}, threads=1, timeout_seconds=120)
+
+
+def in_thread(errors: list[BaseException], work: Callable[[], object] = train) -> threading.Thread:
     """A thread that waits for a worker, and notes with which error that ended."""
 
     def wait() -> None:
         try:
-            worker.call("pytorch", "train", {}, threads=1, timeout_seconds=120)
+            work()
         except BaseException as error:
             errors.append(error)
 
@@ -158,6 +162,60 @@ def test_after_a_stop_for_good_none_is_started():
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert done.stderr.splitlines()[-1] == "models.errors.WorkerError: The run was stopped."
+
+
+TIDIES = """
+import os, time
+from pathlib import Path
+note = Path({note!r})
+try:
+    note.write_text("begun")
+    time.sleep(600)
+finally:
+    note.write_text("tidying")
+    time.sleep(1)
+    note.write_text("tidy")
+"""
+
+
+@pytest.mark.frameworks
+def test_one_that_is_asked_twice_to_end_still_tidies_up(call, tmp_path: Path):
+    """Ctrl-C does: once from the signal's handler, and once from the flow that it ends."""
+    note = tmp_path / "note"
+    errors: list[BaseException] = []
+    thread = in_thread(errors, lambda: call("tidies", TIDIES.format(note=str(note))))
+    wait_for(lambda: note.exists() and note.read_text() == "begun")
+    worker.stop_all()
+    wait_for(lambda: note.read_text() == "tidying")
+    worker.stop_all()
+    thread.join()
+    assert note.read_text() == "tidy"
+    assert [type(error) for error in errors] == [WorkerError]
+
+
+DEAF = """
+import signal, subprocess, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path({note!r}).write_text(str(child.pid))
+time.sleep(600)
+"""
+
+
+@pytest.mark.frameworks
+def test_one_that_does_not_listen_is_killed_with_what_it_has_started(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "END_SECONDS", 1)
+    note = tmp_path / "note"
+    errors: list[BaseException] = []
+    thread = in_thread(errors, lambda: call("deaf", DEAF.format(note=str(note))))
+    pid = int(wait_for(lambda: note.exists() and note.read_text()))
+    worker.stop_all()
+    thread.join()
+    assert "SIGKILL" in str(errors)
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
 
 
 SLEEPS = """
