@@ -50,6 +50,8 @@ def prepare_prefect(settings: Settings, verbose: bool) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "twinserve",
+        # Threads outside the run say something too; Prefect's default is a warning for each.
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
         # Its own limit of 20 s is too short for a first start on a busy machine.
