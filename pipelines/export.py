@@ -19,6 +19,7 @@ from pipelines.facts import ArtifactFacts, DataFacts, ExportFacts, TrainingFacts
 from pipelines.reference import constants_path
 from pipelines.settings import PROJECT
 from pipelines.workspace import Workspace, log
+from serving.pushed import find_push
 from serving.torchserve.repository import pack
 
 
@@ -49,7 +50,8 @@ def export_framework(
 def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFacts]) -> Manifest:
     """Give the exports a version number, pack the model archive, write the manifest.
 
-    The same inputs get the same version again. A new version is a whole folder or none.
+    The same inputs get the same version again; made anew, they get its number, unless that was pushed. A new
+    version is a whole folder or none.
 
     Raises:
         StorageError: the version cannot be written.
@@ -64,7 +66,9 @@ def assemble_version(space: Workspace, data: DataFacts, exports: list[ExportFact
         if known and not space.fresh:
             check_artifacts(space, known)
             return known
-        number = known.version if known else max(space.versions(), default=0) + 1
+        # A number that was pushed keeps its files, for what is said of it (blessings, a lineage) is of those.
+        is_free = known and find_push(space.pushed_folder(), known.version) is None
+        number = known.version if known and is_free else space.next_version()
         with whole_folder(space.version_folder(number)) as folder:
             artifacts = [*_copy(exports, folder), _pack(space, folder, number)]
             if data.constants:

@@ -75,9 +75,10 @@ def manifest_to_serve(space: Workspace, version: int | None) -> Manifest:
 
     Raises:
         ArtifactMissing: there is no such version.
+        ArtifactCorrupt: the one in service is no longer what was pushed.
     """
     found = model_in_service(space) if version is None else None
-    return space.manifest(found.version if found else version)
+    return _manifest_of(space, found) if found else space.manifest(version)
 
 
 def manifest_in_service(space: Workspace) -> Manifest:
@@ -85,6 +86,7 @@ def manifest_in_service(space: Workspace) -> Manifest:
 
     Raises:
         ArtifactMissing: nothing was pushed.
+        ArtifactCorrupt: its files are no longer what was pushed.
     """
     found = model_in_service(space)
     if found is None:
@@ -92,7 +94,7 @@ def manifest_in_service(space: Workspace) -> Manifest:
             f"No version of {space.case.name!r} was pushed, so none is in service.",
             "Name one: `make deploy VERSION=2`.",
         )
-    return space.manifest(found.version)
+    return _manifest_of(space, found)
 
 
 def scores_of(
@@ -136,6 +138,12 @@ def scores_of(
     with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
         futures = {name: pool.submit(copy_context().run, ask, name) for name in FRAMEWORKS}
         return {name: future.result() for name, future in futures.items()}
+
+
+def _manifest_of(space: Workspace, found: InService) -> Manifest:
+    manifest = space.manifest(found.version)
+    found.files.check(manifest, space.case.name)
+    return manifest
 
 
 def _with_record(found: Pushed) -> InService:

@@ -26,7 +26,7 @@ from pipelines.facts import (
 )
 from pipelines.in_service import InService, model_in_service
 from pipelines.serve import left_running
-from pipelines.tfx.lineage import record_push
+from pipelines.tfx.lineage import recorded_push
 from pipelines.workspace import Workspace, log
 from serving.endpoints import FRAMEWORK_OF
 from serving.pushed import find_push, put_in_service, stage_pair, withdraw
@@ -41,7 +41,8 @@ def push(space: Workspace, manifest: Manifest, blessings: Blessings) -> PushFact
         what was done; a refusal is a finding, and leaves what is in service untouched.
 
     Raises:
-        ArtifactMissing, ArtifactCorrupt: a file of the version is not what its manifest says.
+        ArtifactMissing, ArtifactCorrupt: a file of the version is not what its manifest says, or that number was
+            pushed before with other files.
         StorageError: the disk is full, or the folder cannot be written; what was in service still is.
     """
     before = model_in_service(space)
@@ -114,6 +115,9 @@ def unblessed_models(evaluated: EvaluationFacts) -> list[str]:
 def _put_in_place(
     space: Workspace, manifest: Manifest, blessings: Blessings, before: InService | None
 ) -> PushFacts:
+    known = find_push(space.pushed_folder(), manifest.version)
+    if known:
+        known.check(manifest, space.case.name)
     again = before is not None and before.version == manifest.version
     replaced = before.record.replaced if before and again else before and before.version
     record = PushRecord(
@@ -128,7 +132,6 @@ def _put_in_place(
     )
     if not again:
         folder = space.version_folder(manifest.version)
-        is_new = find_push(space.pushed_folder(), manifest.version) is None
         stage_pair(
             space.pushed_folder(),
             folder,
@@ -137,10 +140,10 @@ def _put_in_place(
             record.model_dump_json(indent=2) + "\n",
         )
         try:
-            record_push(space, manifest, blessings)
-            put_in_service(space.pushed_folder(), manifest.version)
+            with recorded_push(space, manifest, blessings):
+                put_in_service(space.pushed_folder(), manifest.version)
         except Exception:
-            if is_new:  # half a push is none
+            if known is None:  # half a push is none
                 withdraw(space.pushed_folder(), manifest.version)
             raise
     instead = f", in place of version {replaced}" if replaced is not None else ""

@@ -339,6 +339,11 @@ class Workspace:
         numbers = [int(path.name) for path in self.home.glob("*") if path.name.isdigit()]
         return sorted(n for n in numbers if (self.version_folder(n) / MANIFEST).exists())
 
+    def next_version(self) -> int:
+        """A number that no version has, nor one that was pushed and whose folder is gone."""
+        pushed = [int(each.name) for each in self.pushed_folder().glob("*") if each.name.isdigit()]
+        return max([*self.versions(), *pushed], default=0) + 1
+
     def manifest(self, number: int | None = None) -> Manifest:
         """A version's manifest; the latest one's for None.
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from models.artifact import (
     PARTIAL,
     Manifest,
+    digest_of,
     remove_stale_partials,
     storage_errors,
     whole_folder,
@@ -55,6 +56,24 @@ class Pushed:
             "tensorflow": (model, str(Format.SAVED_MODEL)),
             "pytorch": (archive, str(Format.MAR)),
         }
+
+    def check(self, manifest: Manifest, name: str) -> None:
+        """Hold both files against a version's manifest: a number may have been given to other models since.
+
+        Args:
+            manifest: of the version of the same number.
+            name: the name that it is served under.
+
+        Raises:
+            ArtifactCorrupt: they are not the files that it lists.
+        """
+        for path, form in self.files(name).values():
+            if not path.exists() or digest_of(path) != manifest.artifact(form).sha256:
+                raise ArtifactCorrupt(
+                    f"Version {self.version} was pushed with another {form} than its manifest lists now: {path}.",
+                    "A number that was pushed keeps its files: `make demo FRESH=1` makes the models anew, under "
+                    "a number of their own.",
+                )
 
     def record(self) -> str:
         """``push.json`` as it was written.

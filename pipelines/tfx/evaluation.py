@@ -80,6 +80,8 @@ def evaluate_slices(
             )
             request = {
                 "predictions": str(partial / "predictions.npz"),
+                "label": space.case.label_column,
+                "trained": {n: space.training_folder(n, data.basis).name for n in FRAMEWORKS},
                 "slices": list(slices),
                 "baseline": baseline is not None,
             }

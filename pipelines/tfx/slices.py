@@ -60,7 +60,7 @@ def _slice(found: Mapping[str, Any]) -> SliceFacts:
     return SliceFacts(
         **_place(found["slice"]),
         rows=found["rows"],
-        positives=found["late"],
+        positives=found["positives"],
         metrics={
             name: MetricFacts(
                 value=_known(value),

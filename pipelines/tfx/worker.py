@@ -27,6 +27,7 @@ VERBS = {
     "infra": "infra",
     "infra_validator": "infra_validator",
     "push": "lineage",
+    "take_back": "lineage",
     "lineage": "lineage",
 }
 """By verb: the module of ``pipelines.tfx.inside`` whose function of that name does it."""

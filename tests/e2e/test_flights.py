@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from models.formats import Format
 from pipelines.facts import Outcome
+from pipelines.settings import PROJECT
 from pipelines.tfx.environment import is_ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.servers, pytest.mark.slow]
@@ -68,3 +70,35 @@ def test_the_lineage_goes_from_the_version_to_the_months(place: Any) -> None:
     done = place.run("lineage", "1", "--case", "flights").succeeded()
     done.said("Version case flights, version 1", "ModelBlessing", "Transform", "Span")
     place.run("lineage", "7", "--case", "flights").failed_with("ArtifactMissing", "no lineage")
+
+
+SPOILING = """
+
+_healthy = load
+
+
+def load(seed: int) -> Dataset:
+    found = _healthy(seed)
+    found.train.inputs["carrier"][::9] = "ZZ"
+    return found
+"""
+
+
+@pytest.mark.skipif(not is_ready(), reason="TFX is not installed: make setup-tfx")
+def test_rows_that_are_not_as_the_schema_says_end_the_run_before_any_training(
+    new_place: Callable[..., Any],
+) -> None:
+    place = new_place(TWINSERVE_SAMPLE=SAMPLE)
+    case = place.home / "cases/spoilt"
+    ours = PROJECT / "models/cases/flights"
+    shutil.copytree(ours, case, ignore=shutil.ignore_patterns("__pycache__"))
+    facts = case / "case.py"
+    facts.write_text(facts.read_text().replace('name="flights"', 'name="spoilt"'))
+    with (case / "data.py").open("a") as data:
+        data.write(SPOILING)
+    place.environment["TWINSERVE_CASES_PATH"] = str(case.parent)
+    done = place.run("demo", "--case", "spoilt", *MORE_STEPS)
+    done.failed_with("DataAnomaly", "span 1, carrier", "ZZ", f"review {case / 'schema.pbtxt'}")
+    assert not (place.artifacts / "spoilt/training").exists()
+    assert not (place.artifacts / "spoilt/1").exists()
+    place.wait_for_quiet()

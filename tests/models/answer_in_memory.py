@@ -1,8 +1,8 @@
 """What a trained network says in memory; a process of its own, for it imports a framework.
 
-Usage: python answer_in_memory.py <request.json>, a request with ``framework``, ``case``, ``constants``,
-``weights`` (a safetensors file), ``inputs`` (an .npz of raw rows) and ``target``. Leaves an .npz there:
-``answer/<output>``, the network's own answers; ``encoded/<name>``, what its encoder makes of the rows;
+Usage: python answer_in_memory.py <request.json>, a request with ``framework``, ``case``, ``cases_path`` (folders),
+``constants``, ``weights`` (a safetensors file), ``inputs`` (an .npz of raw rows) and ``target``. Leaves an .npz
+there: ``answer/<output>``, the network's own answers; ``encoded/<name>``, what its encoder makes of the rows;
 ``halves/<output>``, what its trained part makes of that.
 """
 
@@ -12,6 +12,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from models.framework import load_framework
 from models.weights import read_weights_file
 
 
-def main(request: dict[str, str]) -> None:
-    name, case = request["framework"], load_case(request["case"])
+def main(request: dict[str, Any]) -> None:
+    name = request["framework"]
+    case = load_case(request["case"], map(Path, request["cases_path"]))
     framework = load_framework(name)
     framework.runtime.prepare(1, 7)
     constants = read_constants(Path(request["constants"]), case.contract)

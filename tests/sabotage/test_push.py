@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models.artifact import Artifact
 from models.errors import ArtifactCorrupt, ArtifactMissing, NotBlessed, StorageError
 from pipelines.alone import push_alone
 from pipelines.facts import (
@@ -128,9 +130,10 @@ class Lineage:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, *_: object) -> dict[str, Any]:
         if self._error:
             raise self._error
+        return {"new": False, "artifact": 1}
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -138,7 +141,7 @@ WRITES = {
     "TF Serving's files": "serving.tfserving.repository.publish",
     "TorchServe's files": "serving.torchserve.repository.publish",
     "the record": "pathlib.Path.write_text",
-    "the lineage": "pipelines.push.record_push",
+    "the lineage": "pipelines.tfx.lineage.record_push",
     "the pointer": "pathlib.Path.symlink_to",
 }
 
@@ -152,14 +155,14 @@ def test_a_disk_that_is_full_leaves_nothing_half_pushed(
 
     before = {path.name for path in space.pushed_folder().iterdir()}
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.push.record_push", Lineage())
+        patch.setattr("pipelines.tfx.lineage.record_push", Lineage())
         error = StorageError("the lineage cannot be written: No space left on device.", "")
         patch.setattr(WRITES[write], Lineage(error) if write == "the lineage" else full)
         with pytest.raises(StorageError, match="No space left"):
             push(space, space.manifest(2), blessings())
     assert manifest_in_service(space).version == 1
     assert {path.name for path in space.pushed_folder().iterdir()} == before
-    monkeypatch.setattr("pipelines.push.record_push", Lineage())
+    monkeypatch.setattr("pipelines.tfx.lineage.record_push", Lineage())
     assert push(space, space.manifest(2), blessings()).pushed, "with space again"
     assert manifest_in_service(space).version == 2
 
@@ -169,11 +172,67 @@ def test_an_earlier_push_outlives_one_that_fails(
 ) -> None:
     put(space, 2)
     put(space, 1)
-    monkeypatch.setattr("pipelines.push.record_push", Lineage(StorageError("full")))
+    monkeypatch.setattr("pipelines.tfx.lineage.record_push", Lineage(StorageError("full")))
     with pytest.raises(StorageError):
         push(space, space.manifest(2), blessings())
     assert find_push(space.pushed_folder(), 2) is not None
     assert manifest_in_service(space).version == 1
+
+
+def made_anew(space: Workspace, number: int) -> None:
+    """The same number, given to another model."""
+    folder = space.version_folder(number)
+    file = folder / "tensorflow/saved_model/saved_model.pb"
+    file.unlink()
+    file.write_text("another model")
+    manifest = space.manifest(number)
+    again = [
+        Artifact.of(each.framework, each.format, folder, each.path) for each in manifest.artifacts
+    ]
+    replace(manifest, artifacts=tuple(again)).write(folder)
+
+
+@pytest.mark.parametrize("in_service", [1, 2])
+def test_a_number_that_was_pushed_is_not_taken_for_other_models(
+    space: Workspace, in_service: int
+) -> None:
+    put(space, 2)
+    put(space, in_service)
+    made_anew(space, 1)
+    pushed = space.pushed_folder() / "1/models" / CASE / "1/saved_model.pb"
+    before = pushed.read_text()
+    with pytest.raises(ArtifactCorrupt, match="pushed with another SavedModel") as refused:
+        push(space, space.manifest(1), blessings())
+    assert "FRESH=1" in refused.value.hint
+    assert pushed.read_text() == before
+    model = model_in_service(space)
+    assert model and model.version == in_service
+
+
+def test_what_is_in_service_is_not_served_from_other_files(space: Workspace) -> None:
+    made_anew(space, 1)
+    for asked in (manifest_in_service, lambda space: manifest_to_serve(space, None)):
+        with pytest.raises(ArtifactCorrupt, match="pushed with another SavedModel"):
+            asked(space)
+
+
+def test_a_push_whose_pointer_fails_is_taken_back_from_the_lineage(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Any] = []
+
+    def full(*_: object) -> None:
+        raise StorageError("full")
+
+    monkeypatch.setattr(
+        "pipelines.tfx.lineage.record_push", lambda *_: {"new": True, "artifact": 31}
+    )
+    monkeypatch.setattr("pipelines.tfx.lineage.call_tfx", lambda *asked: taken.append(asked[1:]))
+    monkeypatch.setattr("pipelines.push.put_in_service", full)
+    with pytest.raises(StorageError):
+        push(space, space.manifest(2), blessings())
+    assert taken == [("take_back", {"artifact": 31})]
+    assert find_push(space.pushed_folder(), 2) is None
 
 
 def test_a_version_whose_run_left_no_blessing_is_not_pushed(space: Workspace) -> None:

@@ -36,7 +36,7 @@ def constants(request: dict[str, Any], report: Report) -> dict[str, Any]:
     schema = read_schema(Path(request["schema"]))
     staged = staged_of(request)
     report({"message": f"TensorFlow Transform analyses {staged.rows[TRAIN]:,} rows."})
-    numbers, words = _numbers_and_words(schema, request.get("label", "late"))
+    numbers, words = _numbers_and_words(schema, request["label"])
     graph = _run(request, staged, numbers, words)
     document = _document(graph, staged, numbers, words)
     with whole_folder(Path(request["out"])) as partial:
@@ -58,7 +58,7 @@ def _run(request: Mapping[str, Any], staged: Staged, numbers: list[str], words: 
     from tfx.proto import transform_pb2
 
     from pipelines.tfx.inside.nodes import examples_node, schema_node
-    from pipelines.tfx.inside.running import outputs_of, run_pipeline
+    from pipelines.tfx.inside.running import code_digest, outputs_of, run_pipeline
 
     examples, schema = examples_node(staged), schema_node(request)
     transform = Transform(
@@ -66,7 +66,7 @@ def _run(request: Mapping[str, Any], staged: Staged, numbers: list[str], words: 
         schema=schema.outputs["result"],
         preprocessing_fn="pipelines.tfx.inside.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=[TRAIN]),
-        custom_config={"numbers": numbers, "words": words},
+        custom_config={"numbers": numbers, "words": words, "code": code_digest()},
         materialize=False,
         disable_statistics=True,
     )

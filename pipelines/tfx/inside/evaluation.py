@@ -34,13 +34,15 @@ def evaluate(request: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     began = time.monotonic()
     asked = {
+        "label": request["label"],
+        "trained": dict(request["trained"]),
         "slices": list(request.get("slices", SLICES)),
         "thresholds": request.get("thresholds") or THRESHOLDS,
         "fewest_rows": request.get("fewest_rows", FEWEST_ROWS),
         "baseline": bool(request.get("baseline", False)),
     }
     source = Path(request["predictions"])
-    table = Predictions.read(source, asked["slices"], asked["baseline"])
+    table = Predictions.read(source, asked["label"], asked["slices"], asked["baseline"])
     report({"message": f"TFMA evaluates both models on {len(table.label):,} rows."})
     artifacts = _run(request, source, asked)
     replicates = request.get("replicates", REPLICATES)
@@ -67,7 +69,7 @@ def _run(request: Mapping[str, Any], source: Path, asked: Mapping[str, Any]) -> 
 
     from pipelines.tfx.inside.artifacts import Predictions as PredictionsArtifact
     from pipelines.tfx.inside.predictions_evaluator import PredictionsEvaluator
-    from pipelines.tfx.inside.running import outputs_of, run_pipeline
+    from pipelines.tfx.inside.running import code_digest, outputs_of, run_pipeline
 
     folder = Path(request["state"]) / "predictions" / digest_of(source)[:12]
     if not folder.exists():
@@ -81,6 +83,7 @@ def _run(request: Mapping[str, Any], source: Path, asked: Mapping[str, Any]) -> 
             predictions=predictions.outputs["result"],
             framework=name,
             request=json.dumps(asked, sort_keys=True),
+            code=code_digest(),
         ).with_id(f"Evaluator.{name}")
         for name in FRAMEWORKS
     }
@@ -112,7 +115,7 @@ def _judged(
             {
                 "slice": "" if column == OVERALL else f"{column}={value}",
                 "rows": int(mask.sum()),
-                "late": float(table.label[mask].mean()),
+                "positives": float(table.label[mask].mean()),
                 "metrics": {name: metrics[name] for name in METRICS},
                 "intervals": intervals(table.label[mask], scores, seed, replicates),
                 "in_service": values.get("baseline", {}).get((column, value)),

@@ -38,8 +38,12 @@ class Finding:
         return asdict(self)
 
 
-def refuse(findings: Sequence[Finding], label: str = "The data") -> None:
+def refuse(findings: Sequence[Finding], schema: str) -> None:
     """Raise what was found, if anything was.
+
+    Args:
+        findings: all of them.
+        schema: the file to review if it is the world that has changed.
 
     Raises:
         DataAnomaly: naming the first few.
@@ -50,6 +54,6 @@ def refuse(findings: Sequence[Finding], label: str = "The data") -> None:
     more = f"\n  and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
     plural = "anomaly" if len(findings) == 1 else "anomalies"
     raise DataAnomaly(
-        f"{label} have {len(findings)} {plural}:\n{lines}{more}",
-        "Correct the data; or, if the world has changed, review models/cases/flights/schema.pbtxt.",
+        f"The data have {len(findings)} {plural}:\n{lines}{more}",
+        f"Correct the data; or, if the world has changed, review {schema}.",
     )

@@ -45,10 +45,11 @@ def _record(
         "label": facts["label"],
         "where": facts["where"],
         "framework": facts["framework"],
+        "sha256": facts["model"]["sha256"],
         "rows": int(facts["rows"]),
         "max_abs": float(facts["max_abs"]),
     }
-    key = digest_of_parts(facts["model"]["sha256"], sorted(found.items()), blessed)[:12]
+    key = digest_of_parts(sorted(found.items()), blessed)[:12]
     folder = Path(request["state"]) / "infra" / server / key
     write_text(folder / FILES[blessed], str(facts.get("why", "")))
     model = store.artifact(

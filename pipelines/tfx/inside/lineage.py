@@ -1,4 +1,4 @@
-"""Verbs ``push`` and ``lineage``: from a version back to the spans it was trained on, in MLMD.
+"""Verbs ``push``, ``take_back`` and ``lineage``: from a version back to the spans it was trained on, in MLMD.
 
 TFX registers what its components made. Training and pushing happen outside it; ``push`` adds them::
 
@@ -8,7 +8,8 @@ TFX registers what its components made. Training and pushing happen outside it; 
                                                └─► Push ◄──────────────────────────────────────┘
                                                     └─► Version
 
-``push`` reads an InfraBlessing of each server as well; verb ``infra`` has recorded those.
+``push`` reads an InfraBlessing of each server as well; verb ``infra`` has recorded those. Every blessing says
+which model it was given to: a training's name, or a file's sha256.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
     """Record a version that is to be pushed, with every blessing; see docs/tfx.md for request and result.
 
     Raises:
-        NotBlessed: a blessing of a model or of a server is missing, or says no; none means no.
+        NotBlessed: a blessing of a model or of a server is missing, says no, or was given to another model; none
+            means no.
         ArtifactMissing: the lineage lacks the data or a blessing.
     """
     del report
@@ -50,12 +52,28 @@ def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
             store.execution("Train", inputs, [models[name]], {"framework": name})
     _link_predictions(store, blessings, models)
     values = {"case": request["case"], "version": int(request["version"])}
-    uri = request["path"]
-    version = store.artifact(VERSION, uri, values)
-    if store.maker(version) is None:
+    digests = {f"{name}_sha256": request["models"][name]["sha256"] for name in FRAMEWORKS}
+    version = store.artifact(VERSION, request["path"], {**values, **digests})
+    if is_new := store.maker(version) is None:
         inputs = [*models.values(), *blessings.values(), *infra.values()]
         store.execution("Push", inputs, [version], values)
-    return {"artifact": version, "case": request["case"], "version": request["version"]}
+    return {
+        "artifact": version,
+        "case": request["case"],
+        "version": request["version"],
+        "new": is_new,
+    }
+
+
+def take_back(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """A push that was recorded did not come about: its ``artifact`` is the lineage of no version.
+
+    Raises:
+        ArtifactMissing: there is no such artifact.
+    """
+    del report
+    Store.open(Path(request["state"])).take_back(int(request["artifact"]))
+    return {}
 
 
 def lineage(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -67,7 +85,7 @@ def lineage(request: dict[str, Any], report: Report) -> dict[str, Any]:
     del report
     store = Store.open(Path(request["state"]))
     wanted = {"case": request["case"], "version": int(request["version"])}
-    for each in store.of_type(VERSION):
+    for each in reversed(store.of_type(VERSION)):
         if wanted.items() <= values_of(each).items():
             return _tree(store, each, set())
     pushed = sorted(int(values_of(each)["version"]) for each in store.of_type(VERSION))
@@ -126,6 +144,13 @@ def _blessings(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
                 f"Version {request['version']} may not be pushed: {name} was not blessed.",
                 f"See {blessing.uri}.",
             )
+        trained = request["models"][name]["trained"]
+        if facts.get("trained") != trained:
+            raise NotBlessed(
+                f"The blessing of {name} was given to {facts.get('trained') or 'nobody'}, and version "
+                f"{request['version']} is of {trained}.",
+                "Evaluate it first.",
+            )
     return {name: given[name] for name in FRAMEWORKS}
 
 
@@ -145,6 +170,11 @@ def _infra_blessings(store: Store, request: Mapping[str, Any]) -> dict[str, int]
                 f"Version {request['version']} may not be pushed: {name} did not pass infra validation.",
                 f"See {blessing.uri}.",
             )
+        if facts.get("sha256") != request["models"][facts["framework"]]["sha256"]:
+            raise NotBlessed(
+                f"The infra blessing of {name} was given to another file than version {request['version']} has.",
+                "Start this one in both servers first.",
+            )
     return {name: given[name] for name in SERVERS}
 
 
@@ -152,7 +182,7 @@ def _examples(store: Store, request: Mapping[str, Any]) -> Any:
     """The examples that were made of the data, with the spans they came from."""
     folder = str(Path(request["state"]) / "staged" / request["data_digest"][:12])
     # The newest first: a run that was killed may have left some that nothing was made of.
-    for examples in sorted(store.of_type("Examples"), key=lambda each: -each.id):
+    for examples in reversed(store.of_type("Examples")):
         maker = store.maker(examples.id)
         if maker is None or values_of(maker).get("input_base") != folder:
             continue

@@ -33,12 +33,13 @@ def monitor(request: dict[str, Any], report: Report) -> dict[str, Any]:
     spans, state = Path(request["spans"]), Path(request["state"])
     before = request.get("before")
     splits = {ARRIVED: [span]} if before is None else {BEFORE: [int(before)], ARRIVED: [span]}
-    staged = stage(spans, splits, request.get("label", "late"), state)
+    staged = stage(spans, splits, request["label"], state)
     report({"message": f"Validating {staged.rows[ARRIVED]:,} rows of span {span}."})
     judged = judge(request, staged, schema)
     found = [*staged.findings, *(Finding(**each) for each in judged["findings"])]
     # The span before was judged when it arrived; here it is what units and numbers of rows are compared with.
-    refuse([each for each in found if before is None or each.span != int(before)])
+    judged_now = [each for each in found if before is None or each.span != int(before)]
+    refuse(judged_now, request["schema"])
     return {
         "span": span,
         "rows": staged.rows[ARRIVED],

@@ -18,6 +18,7 @@ from tfx.types import standard_artifacts
 from tfx_bsl.public.proto import slicing_spec_pb2
 
 from models.artifact import digest_of, write_text
+from pipelines.tfx.inside.running import code_digest
 from pipelines.tfx.inside.span_validator import SERVING, SpanValidator
 from pipelines.tfx.inside.staging import SPAN, Staged
 
@@ -71,5 +72,6 @@ def validating_nodes(request: Mapping[str, Any], staged: Staged) -> list[Any]:
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["result"],
         splits=json.dumps(staged.splits),
+        code=code_digest(),
     )
     return [examples, schema, statistics, whole, spans]

@@ -17,7 +17,6 @@ import numpy as np
 from models.errors import BaselineMissing, EvaluationError
 
 BINS = 250
-LABEL = "late"
 OVERALL = "overall"
 FRAMEWORKS = ("tensorflow", "pytorch")
 IN_SERVICE = "_in_service"
@@ -31,8 +30,9 @@ class Predictions:
     """Rows of a later month, as both models see them.
 
     Attributes:
-        label: 0 or 1, float64 (N,).
-        scores: P(late) by framework, float64 (N,); with ``_in_service`` added, those of the model in service.
+        label: 1 where a row has the label that is scored, else 0; float64 (N,).
+        scores: the probability of that label by framework, float64 (N,); with ``_in_service`` added, those of the
+            model in service.
         columns: texts (N,) by slice column.
     """
 
@@ -41,12 +41,13 @@ class Predictions:
     columns: dict[str, np.ndarray]
 
     @classmethod
-    def read(cls, path: Path, slices: Sequence[str], baseline: bool) -> Predictions:
+    def read(cls, path: Path, label: str, slices: Sequence[str], baseline: bool) -> Predictions:
         """Read an ``.npz``.
 
         Args:
-            path: arrays ``late``, ``tensorflow``, ``pytorch``, each slice column, and perhaps
+            path: arrays of the label, ``tensorflow``, ``pytorch``, each slice column, and perhaps
                 ``tensorflow_in_service`` and ``pytorch_in_service``.
+            label: the name of the array that holds it.
             slices: names of the slice columns.
             baseline: whether the model in service must be among them.
 
@@ -59,7 +60,7 @@ class Predictions:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError) as error:
             raise EvaluationError(f"Predictions cannot be read from {path}: {error}.") from error
-        missing = [name for name in (LABEL, *FRAMEWORKS, *slices) if name not in arrays]
+        missing = [name for name in (label, *FRAMEWORKS, *slices) if name not in arrays]
         if missing:
             raise EvaluationError(f"Predictions in {path} lack {', '.join(missing)}.")
         absent = [name for name in FRAMEWORKS if name + IN_SERVICE not in arrays]
@@ -71,9 +72,9 @@ class Predictions:
             )
         known = [name for each in FRAMEWORKS for name in (each, each + IN_SERVICE)]
         scores = {name: arrays[name].astype(np.float64) for name in known if name in arrays}
-        label = arrays[LABEL].astype(np.float64)
-        _check(path, label, scores, {name: arrays[name] for name in slices})
-        return cls(label, scores, {name: arrays[name].astype(np.str_) for name in slices})
+        truth = arrays[label].astype(np.float64)
+        _check(path, truth, scores, {name: arrays[name] for name in slices})
+        return cls(truth, scores, {name: arrays[name].astype(np.str_) for name in slices})
 
     def slices(self, fewest: int) -> tuple[dict[Slice, np.ndarray], dict[Slice, int]]:
         """Every slice with enough rows, as a mask bool (N,); and the rows of those with too few."""
@@ -94,7 +95,7 @@ def weighted_rows(
     """One model's rows, and those of the model in service where they are there.
 
     Yields:
-        ``column``, ``value``, ``late``, and for candidate and baseline a score and a weight; one weight is 0.
+        ``column``, ``value``, ``label``, and for candidate and baseline a score and a weight; one weight is 0.
     """
     for role, name in (("candidate", framework), ("baseline", framework + IN_SERVICE)):
         if name not in predictions.scores:
@@ -107,7 +108,7 @@ def weighted_rows(
             weights = np.bincount(places)
             means = np.bincount(places, scores[mask]) / weights
             for key, weight, mean in zip(groups, weights, means, strict=True):
-                row = {"column": column, "value": value, "late": float(key % 2)}
+                row = {"column": column, "value": value, "label": float(key % 2)}
                 for each in ("candidate", "baseline"):
                     row |= {each: mean, f"{each}_weight": float(weight) if each == role else 0.0}
                 yield row

@@ -39,6 +39,7 @@ def PredictionsEvaluator(  # noqa: N802 - a component is a class to those who us
     blessing: OutputArtifact[standard_artifacts.ModelBlessing],
     framework: Parameter[str],
     request: Parameter[str],
+    code: Parameter[str],
     beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
     """Evaluate one framework's predictions.
@@ -48,12 +49,17 @@ def PredictionsEvaluator(  # noqa: N802 - a component is a class to those who us
         evaluation: TFMA's results.
         blessing: BLESSED or NOT_BLESSED.
         framework: whose.
-        request: JSON: ``slices``, ``thresholds``, ``fewest_rows``, ``baseline``.
+        request: JSON: ``label``, ``trained``, ``slices``, ``thresholds``, ``fewest_rows``, ``baseline``.
+        code: as SpanValidator's.
         beam_pipeline: filled in by TFX.
     """
+    del code
     asked = json.loads(request)
     table = Predictions.read(
-        io_utils.get_only_uri_in_dir(predictions.uri), asked["slices"], asked["baseline"]
+        io_utils.get_only_uri_in_dir(predictions.uri),
+        asked["label"],
+        asked["slices"],
+        asked["baseline"],
     )
     masks, _ = table.slices(asked["fewest_rows"])
     baseline = framework + IN_SERVICE in table.scores
@@ -71,7 +77,9 @@ def PredictionsEvaluator(  # noqa: N802 - a component is a class to those who us
                 output_path=evaluation.uri,
             )
         )
-    _bless(blessing, tfma.load_validation_result(evaluation.uri).validation_ok, framework)
+    _bless(blessing, tfma.load_validation_result(evaluation.uri).validation_ok)
+    blessing.set_string_custom_property("framework", framework)
+    blessing.set_string_custom_property("trained", asked["trained"][framework])
 
 
 def _stand_ins() -> list[Any]:
@@ -82,13 +90,12 @@ def _stand_ins() -> list[Any]:
     return [tfma.EvalSharedModel(model_name=role, is_baseline=role == "baseline") for role in ROLES]
 
 
-def _bless(blessing: Any, blessed: bool, framework: str) -> None:
+def _bless(blessing: Any, blessed: bool) -> None:
     """As TFX's Evaluator does it."""
     name = tfx_names.BLESSED_FILE_NAME if blessed else tfx_names.NOT_BLESSED_FILE_NAME
     io_utils.write_string_file(f"{blessing.uri}/{name}", "")
     value = tfx_names.BLESSED_VALUE if blessed else tfx_names.NOT_BLESSED_VALUE
     blessing.set_int_custom_property(tfx_names.ARTIFACT_PROPERTY_BLESSED_KEY, value)
-    blessing.set_string_custom_property("framework", framework)
 
 
 def _batches(rows: list[dict[str, Any]]) -> list[pa.RecordBatch]:

@@ -20,7 +20,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: sparse tensors (batch, ≤1), by column.
-        custom_config: ``numbers`` and ``words``, the columns that a model sees.
+        custom_config: ``numbers`` and ``words``, the columns that a model sees; and ``code``, for MLMD's cache.
 
     Returns:
         ``moments`` (batch, 3 × numbers): sums of values, of their squares, and how many there are; as texts,

@@ -36,6 +36,7 @@ def SpanValidator(  # noqa: N802 - a component is a class to those who use it
     schema: InputArtifact[standard_artifacts.Schema],
     anomalies: OutputArtifact[standard_artifacts.ExampleAnomalies],
     splits: Parameter[str],
+    code: Parameter[str],
 ) -> None:
     """Write ``spans.json``: findings, drift and summaries of every span, and TFDV's own protos beside it.
 
@@ -44,7 +45,9 @@ def SpanValidator(  # noqa: N802 - a component is a class to those who use it
         schema: the reviewed one.
         anomalies: where to.
         splits: JSON, numbers of the spans by split.
+        code: ``running.code_digest``, so that MLMD's cache keeps apart what other code has found.
     """
+    del code
     numbers: dict[str, list[int]] = json.loads(splits)
     reviewed = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     lists = {

@@ -138,7 +138,7 @@ def _look_at(number: int, header: list[str], rows: Rows, label: str) -> list[Fin
             )
         )
     for name in sorted(LEAKS.intersection(header)):
-        expected = "only columns that are known before departure"
+        expected = "only columns that are known beforehand"
         found.append(
             Finding(number, name, "label leaks", expected, "a column that is known only afterwards")
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,14 @@ class Store:
         return cls(metadata_store.MetadataStore(config))
 
     def artifact(self, type_name: str, uri: str, values: Values) -> int:
-        """The id of the artifact of that type at that place; it is registered where it is new."""
+        """The id of the artifact of that type and those values at that place; it is registered where it is new.
+
+        What was taken back is none; and where a file was replaced by another (its sha256 is among the values), the
+        older artifact stays what it was.
+        """
         for each in self.mlmd.get_artifacts_by_uri(uri):
-            if each.type == type_name:
+            alike = each.type == type_name and values.items() <= values_of(each).items()
+            if alike and not _is_taken_back(each):
                 return int(each.id)
         type_id = self.mlmd.put_artifact_type(
             mlmd.ArtifactType(name=type_name), can_add_fields=True
@@ -82,11 +88,18 @@ class Store:
             self.mlmd.put_events(events)
 
     def of_type(self, type_name: str) -> list[Any]:
-        """Artifacts of a type; none where there is no such type."""
+        """Artifacts of a type that were not taken back, the newest last; none where there is no such type."""
         try:
-            return list(self.mlmd.get_artifacts_by_type(type_name))
+            found = self.mlmd.get_artifacts_by_type(type_name)
         except errors.NotFoundError:
             return []
+        return sorted(filterfalse(_is_taken_back, found), key=lambda each: each.id)
+
+    def take_back(self, artifact: int) -> None:
+        """Mark an artifact as one that came to nothing; what it was made of stays on record."""
+        found = self.one(artifact)
+        found.state = mlmd.Artifact.ABANDONED
+        self.mlmd.put_artifacts([found])
 
     def one(self, artifact: int) -> Any:
         """The artifact of that id.
@@ -133,6 +146,10 @@ def values_of(node: Any) -> dict[str, str | int | float]:
         for name, value in sorted(node.custom_properties.items())
         if value.WhichOneof("value") in ("string_value", "int_value", "double_value")
     }
+
+
+def _is_taken_back(artifact: Any) -> bool:
+    return bool(artifact.state == mlmd.Artifact.ABANDONED)
 
 
 def _set(node: Any, values: Values) -> None:

@@ -16,7 +16,7 @@ METRICS = {
     "log_loss": ("BinaryCrossentropy", False),
     "calibration": ("Calibration", False),
 }
-"""By our name: TFMA's class, and whether more is better. Calibration is mean probability by share of late rows."""
+"""By our name: TFMA's class, and whether more is better. Calibration is mean probability by share of the label."""
 ROLES = ("candidate", "baseline")
 THRESHOLDS: dict[str, Any] = {
     "overall": {
@@ -85,7 +85,7 @@ def without_change(config: Any) -> Any:
 def _model(role: str) -> dict[str, Any]:
     return {
         "name": role,
-        "labelKey": "late",
+        "labelKey": "label",
         "predictionKey": role,
         "exampleWeightKey": f"{role}_weight",
         "isBaseline": role == "baseline",

@@ -49,7 +49,7 @@ def validate(request: dict[str, Any], report: Report) -> dict[str, Any]:
         write_text(Path(out) / RESULT, json.dumps(result) + "\n")
         keep_statistics(request, staged, Path(out))
     if request.get("refuse", True):
-        refuse(findings)
+        refuse(findings, request["schema"])
     return result
 
 
@@ -73,8 +73,8 @@ def statistics_of(request: Mapping[str, Any], split: str) -> Any:
 
 def staged_of(request: Mapping[str, Any]) -> Staged:
     """The request's spans, checked and laid out."""
-    label, state = request.get("label", "late"), Path(request["state"])
-    return stage(Path(request["spans"]), request["splits"], label, state)
+    state = Path(request["state"])
+    return stage(Path(request["spans"]), request["splits"], request["label"], state)
 
 
 def read_schema(path: Path) -> Any:

@@ -32,7 +32,7 @@ from pipelines.workspace import Workspace
 from serving.endpoints import FRAMEWORK_OF, endpoints_of
 
 SAMPLE = 4000
-ROWS, MANY_ROWS = 600, 10_000
+ROWS = 600
 IN_MEMORY = Path(__file__).parent.parent / "answer_in_memory.py"
 
 # ---- raw rows ----
@@ -96,6 +96,7 @@ class Flights:
         request = {
             "framework": framework,
             "case": self.space.case.name,
+            "cases_path": [str(folder) for folder in self.space.settings.case_folders],
             "constants": self.data.constants,
             "weights": str(trained / WEIGHTS),
             "inputs": str(folder / "raw.npz"),
@@ -208,11 +209,10 @@ def endpoints(flights: Flights) -> Iterator[list[Any]]:
 
 @pytest.mark.frameworks
 @pytest.mark.servers
-@pytest.mark.parametrize("count", [ROWS, pytest.param(MANY_ROWS, marks=pytest.mark.slow)])
 def test_raw_rows_get_the_in_memory_models_answer_from_all_four_endpoints(
-    flights: Flights, endpoints: list[Any], tmp_path: Path, count: int
+    flights: Flights, endpoints: list[Any], tmp_path: Path
 ) -> None:
-    raw = spoiled(flights, count)
+    raw = spoiled(flights, ROWS)
     answer: dict[str, Any] = {
         name: flights.in_memory(name, raw, tmp_path)["answer"] for name in FRAMEWORKS
     }

@@ -110,6 +110,7 @@ def request_of(home: Path) -> Request:
         "spans": str(home / "spans"),
         "splits": SPLITS,
         "schema": str(SCHEMA),
+        "label": "late",
         "state": str(home / "state"),
         "out": str(home / "out"),
     }

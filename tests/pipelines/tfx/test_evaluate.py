@@ -18,6 +18,12 @@ ROWS = 3000
 SERVICE = ("tensorflow_in_service", "pytorch_in_service")
 
 
+LABEL = "delayed"
+"""Any name will do."""
+TRAINED = {"tensorflow": "tensorflow-5e1f", "pytorch": "pytorch-77ab"}
+ASKED = {"label": LABEL, "trained": TRAINED}
+
+
 def predictions() -> dict[str, np.ndarray]:
     """TensorFlow's model is good; PyTorch's has carrier UA the wrong way round."""
     random = np.random.default_rng(0)
@@ -27,7 +33,7 @@ def predictions() -> dict[str, np.ndarray]:
     torch = noisy(0.2)
     torch[carrier == "UA"] = 0.5 - 0.4 * torch[carrier == "UA"]
     return {
-        "late": (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
+        LABEL: (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
         "tensorflow": noisy(0.1).astype(np.float32),
         "pytorch": torch.astype(np.float32),
         "tensorflow_in_service": noisy(0.4).astype(np.float32),
@@ -46,6 +52,7 @@ def judged(prepared, tmp_path_factory):
     request = {
         "state": prepared.request["state"],
         "predictions": str(path),
+        **ASKED,
         "slices": ["carrier", "origin"],
         "baseline": True,
     }
@@ -58,7 +65,7 @@ def test_metrics_are_those_of_scikit_learn(judged, framework):
     for found in result["models"][framework]["slices"]:
         column, _, value = found["slice"].partition("=")
         mask = arrays[column] == value if column else np.ones(ROWS, bool)
-        late, scores = arrays["late"][mask], arrays[framework][mask]
+        late, scores = arrays[LABEL][mask], arrays[framework][mask]
         assert found["rows"] == mask.sum()
         metrics = found["metrics"]
         assert metrics["roc_auc"] == pytest.approx(roc_auc_score(late, scores), abs=0.003)
@@ -104,7 +111,7 @@ def worse_in_one_slice() -> dict[str, np.ndarray]:
     carrier = random.choice(["AA", "UA"], ROWS, p=[0.85, 0.15])
     candidate = lambda scale: np.where(carrier == "UA", noisy(scale), noisy(0.1))  # noqa: E731
     return {
-        "late": (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
+        LABEL: (random.random(ROWS) < 1 / (1 + np.exp(-logits))).astype(np.int64),
         "tensorflow": candidate(1.0),
         "pytorch": candidate(2.4),
         "tensorflow_in_service": noisy(1.0),
@@ -119,6 +126,7 @@ def test_a_model_that_is_worse_in_one_slice_only_is_refused_by_its_name(prepared
     request = {
         "state": prepared.request["state"],
         "predictions": str(tmp_path / "predictions.npz"),
+        **ASKED,
         "slices": ["carrier", "origin"],
         "baseline": True,
     }
@@ -177,8 +185,8 @@ def push_request(prepared, blessings, infra):
         "spans": prepared.request["spans"],
         "spans_of_data": [1, 2, 3, 4],
         "models": {
-            name: {"path": f"artifacts/flights/1/{name}", "sha256": name}
-            for name in ("tensorflow", "pytorch")
+            name: {"path": f"artifacts/flights/1/{name}", "sha256": name, "trained": trained}
+            for name, trained in TRAINED.items()
         },
         "blessings": blessings,
         "infra_blessings": infra,
@@ -198,22 +206,57 @@ def test_none_means_no_and_no_means_no(prepared, judged):
         call("lineage", request, timeout_seconds=TIMEOUT_SECONDS)
 
 
-def test_lineage_leads_from_the_version_to_the_spans(prepared, tmp_path):
+@pytest.fixture(scope="module")
+def blessed(prepared, tmp_path_factory):
+    """The blessings of two good models."""
     arrays = predictions()
     arrays["pytorch"] = arrays["tensorflow"]
-    np.savez(tmp_path / "good.npz", **{n: a for n, a in arrays.items() if n not in SERVICE})
-    state = prepared.request["state"]
-    request = {"state": state, "predictions": str(tmp_path / "good.npz"), "slices": []}
+    path = tmp_path_factory.mktemp("good") / "good.npz"
+    np.savez(path, **{n: a for n, a in arrays.items() if n not in SERVICE})
+    request = {**ASKED, "state": prepared.request["state"], "predictions": str(path), "slices": []}
     result = call("evaluate", request, timeout_seconds=TIMEOUT_SECONDS)
     assert not result["compared_with_service"]
-    ids = {name: each["blessing_id"] for name, each in result["models"].items()}
+    return {name: each["blessing_id"] for name, each in result["models"].items()}
+
+
+def test_a_blessing_is_of_one_model_only(prepared, blessed):
+    infra = infra_ids(prepared)
+    request = push_request(prepared, blessed, infra)
+    others = {
+        "trained": "the blessing of pytorch was given to pytorch-77ab, and version 1 is of another",
+        "sha256": "infra blessing of torchserve was given to another file",
+    }
+    for key, told in others.items():
+        models = request["models"]
+        another = {**models, "pytorch": {**models["pytorch"], key: "another"}}
+        with pytest.raises(NotBlessed, match=f"(?i){told}"):
+            call("push", {**request, "models": another}, timeout_seconds=TIMEOUT_SECONDS)
+
+
+def test_a_push_that_did_not_come_about_has_no_lineage(prepared, blessed):
+    request = push_request(prepared, blessed, infra_ids(prepared)) | {"version": 5, "path": "a/5"}
+    wanted = {"state": request["state"], "case": "flights", "version": 5}
+    recorded = call("push", request, timeout_seconds=TIMEOUT_SECONDS)
+    assert recorded["new"]
+    assert not call("push", request, timeout_seconds=TIMEOUT_SECONDS)["new"], "the same again"
+    assert call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)["id"] == recorded["artifact"]
+    taken = {"state": request["state"], "artifact": recorded["artifact"]}
+    call("take_back", taken, timeout_seconds=TIMEOUT_SECONDS)
+    with pytest.raises(ArtifactMissing, match="Version 5 of flights has no lineage"):
+        call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)
+    again = call("push", request, timeout_seconds=TIMEOUT_SECONDS)
+    assert again["artifact"] != recorded["artifact"]
+    assert call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)["id"] == again["artifact"]
+
+
+def test_lineage_leads_from_the_version_to_the_spans(prepared, blessed):
     refused = infra_ids(prepared, refused=["torchserve"])
     for infra, told in ((refused, "torchserve did not pass"), ({}, "no infra blessing of tf")):
         with pytest.raises(NotBlessed, match=told):
-            call("push", push_request(prepared, ids, infra), timeout_seconds=TIMEOUT_SECONDS)
-    request = push_request(prepared, ids, infra_ids(prepared))
+            call("push", push_request(prepared, blessed, infra), timeout_seconds=TIMEOUT_SECONDS)
+    request = push_request(prepared, blessed, infra_ids(prepared))
     call("push", request, timeout_seconds=TIMEOUT_SECONDS)
-    wanted = {"state": state, "case": "flights", "version": 1}
+    wanted = {"state": request["state"], "case": "flights", "version": 1}
     tree = call("lineage", wanted, timeout_seconds=TIMEOUT_SECONDS)
     assert tree["type"] == "TwinServeVersion"
     assert tree["made_by"]["type"] == "Push"
@@ -239,7 +282,7 @@ def nodes_of(tree):
         ({"pytorch": None}, EvaluationError, "lack pytorch"),
         ({"pytorch": np.full(ROWS, 2.0)}, EvaluationError, "pytorch holds what is no probability"),
         ({"pytorch": np.full(7, 0.5)}, EvaluationError, r"pytorch has shape \(7,\)"),
-        ({"late": np.zeros(ROWS)}, EvaluationError, "both must occur"),
+        ({LABEL: np.zeros(ROWS)}, EvaluationError, "both must occur"),
     ],
 )
 def test_predictions_that_cannot_be_judged(tmp_path, change, error, told):
@@ -248,6 +291,7 @@ def test_predictions_that_cannot_be_judged(tmp_path, change, error, told):
     request = {
         "state": str(tmp_path / "state"),
         "predictions": str(tmp_path / "p.npz"),
+        **ASKED,
         "slices": ["carrier"],
         "baseline": True,
     }

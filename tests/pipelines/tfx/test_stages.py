@@ -98,7 +98,7 @@ def answer(space: Workspace, data: DataFacts, good: bool) -> list[TrainingFacts]
     ]
 
 
-def manifest_of(space: Workspace, version: int) -> Manifest:
+def manifest_of(space: Workspace, version: int, data: DataFacts) -> Manifest:
     artifacts = tuple(
         Artifact(name, form, f"{name}/model", 1, str(number) * 64)
         for number, (name, form) in enumerate(DEPLOYED.items())
@@ -114,7 +114,7 @@ def manifest_of(space: Workspace, version: int) -> Manifest:
         input_digest="",
         framework_versions={},
         data="",
-        training={},
+        training={name: space.training_folder(name, data.basis).name for name in FRAMEWORKS},
         artifacts=artifacts,
     )
 
@@ -126,8 +126,8 @@ def blessings_of(
     servers = {"tfserving": "tensorflow", "torchserve": "pytorch"}
     found = {"where": "process", "blessed": True, "rows": 1000, "max_abs": 0.0}
     models = {
-        name: {"path": str(space.version_folder(1) / f"{name}/model"), "sha256": "0" * 64}
-        for name in FRAMEWORKS
+        name: {"path": str(space.version_folder(1) / f"{name}/model"), "sha256": str(number) * 64}
+        for number, name in enumerate(DEPLOYED)
     }
     facts = {
         server: {**found, "label": server, "framework": name, "model": models[name]}
@@ -160,7 +160,7 @@ def test_from_rows_to_a_lineage(space: Workspace) -> None:
     assert len(tfx_findings(space, validated, evaluated).checks) == 5
     assert evaluated.compared_with is None
     assert "a first version" in evaluated.findings.checks[-1].figure
-    record_push(space, manifest_of(space, 1), blessings_of(space, validated, evaluated))
+    record_push(space, manifest_of(space, 1, data), blessings_of(space, validated, evaluated))
     tree = str(read_lineage(space, 1))
     for word in (
         "ModelBlessing",
@@ -196,8 +196,8 @@ def test_a_model_worse_than_the_one_in_service_is_named_and_not_pushed(
     assert set(evaluated.blessings) == {"tensorflow"}
     blessings = blessings_of(space, validated, evaluated)
     with pytest.raises(NotBlessed, match="pytorch"):
-        record_push(space, manifest_of(space, 2), blessings)
-    refused = push(space, manifest_of(space, 2), blessings)
+        record_push(space, manifest_of(space, 2, data), blessings)
+    refused = push(space, manifest_of(space, 2, data), blessings)
     assert not refused.pushed
     assert "roc_auc" in refused.findings.checks[0].detail
     assert not space.pushed_folder().exists()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.artifact import digest_of_files
 from models.errors import DataAnomaly, SchemaError, SpanError
 from pipelines.tfx.spans import FILE, span_folder, write_span
 from pipelines.tfx.worker import call
 
-from .conftest import SCHEMA, TIMEOUT_SECONDS, month_of_flights
+from .conftest import PROJECT, SCHEMA, TIMEOUT_SECONDS, month_of_flights
 
 pytestmark = pytest.mark.tfx
 
@@ -61,7 +64,8 @@ def sabotaged() -> dict[int, dict[str, np.ndarray]]:
     months = {month: month_of_flights(month) for month in range(1, 9)}
     months[2]["airline"] = months[2].pop("carrier")
     months[3]["carrier"][:40] = "ZZ"
-    months[4]["distance"] = (months[4]["distance"] * 1.609344).astype(np.float32)
+    for measured in ("distance", "wind_speed"):
+        months[4][measured] = (months[4][measured] * 1.609344).astype(np.float32)
     months[5]["temp"][:] = np.nan
     months[6] = {name: np.repeat(values, 2)[:400] for name, values in months[6].items()}
     late = months[7]["late"]
@@ -80,6 +84,7 @@ def caught(tmp_path_factory: pytest.TempPathFactory):
         "spans": str(home / "spans"),
         "splits": {"train": list(range(1, 9))},
         "schema": str(SCHEMA),
+        "label": "late",
         "state": str(home / "state"),
         "out": str(home / "out"),
     }
@@ -97,6 +102,7 @@ def caught(tmp_path_factory: pytest.TempPathFactory):
         (2, "airline", "New column", "not in schema"),
         (3, "carrier", "Unexpected string values", "ZZ"),
         (4, "distance", "unit changed", "miles to kilometres"),
+        (4, "wind_speed", "unit changed", "miles to kilometres"),
         (5, "temp", "Column dropped", "completely missing"),
         (6, "", "duplicated rows", "50.0%"),
         (7, "dep_delay", "label leaks", "known only afterwards"),
@@ -130,6 +136,29 @@ def test_healthy_month_among_them_is_not_blamed(caught):
 
 def test_a_single_split_is_validated_whole(caught):
     assert caught[2] == {str(month): 400 for month in range(1, 9)}
+
+
+def test_rows_that_were_served_are_held_against_the_training_rows(asked):
+    served = month_of_flights(4)
+    del served["late"]
+    served["seats"][:] = 50
+    months = {1: month_of_flights(1), 2: month_of_flights(2), 4: served}
+    found = validate(asked(months, splits={"train": [1, 2], "serving": [4]}))
+    assert found["anomalies"] == [], "no label is asked of them"
+    skew = {each["feature"]: each for each in found["drift"] if each["against"] == "serving"}
+    assert {each["span"] for each in skew.values()} == {4}
+    assert skew["seats"]["exceeded"]
+    assert not skew["distance"]["exceeded"]
+
+
+def test_the_cache_keeps_apart_what_other_code_has_found(prepared):
+    code = digest_of_files((PROJECT / "pipelines/tfx/inside").glob("*.py"))[:12]
+    with closing(sqlite3.connect(Path(prepared.request["state"]) / "metadata.sqlite")) as store:
+        asked = store.execute(
+            "select name, string_value from ExecutionProperty where name in ('code', 'custom_config')"
+        ).fetchall()
+    assert {name for name, _ in asked} == {"code", "custom_config"}
+    assert all(code in value for _, value in asked), asked
 
 
 def test_an_empty_month_is_refused(asked):
@@ -198,7 +227,13 @@ def test_a_month_that_arrives_is_held_against_the_month_before_it(prepared, tmp_
     arrived = month_of_flights(5)
     kilometres = (arrived["distance"] * 1.609344).astype(np.float32)
     few = {name: values[:60] for name, values in arrived.items()} | {"distance": kilometres[:60]}
-    request = {"span": 5, "before": 4, "schema": str(SCHEMA), "state": str(tmp_path / "state")}
+    request = {
+        "span": 5,
+        "before": 4,
+        "schema": str(SCHEMA),
+        "label": "late",
+        "state": str(tmp_path / "state"),
+    }
 
     def monitor(name, table):
         for month, rows in ((4, prepared.tables[4]), (5, table)):
