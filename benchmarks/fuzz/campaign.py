@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from benchmarks.fuzz.lanes.parsing import ParsingLane
 from benchmarks.fuzz.lanes.rpc import METHODS, RpcLane
 from benchmarks.fuzz.oracles import Oracle, Problem, judge
 from benchmarks.fuzz.plan import Chunk, Plan, chunks_of
-from benchmarks.fuzz.watch import Asked, Watch
+from benchmarks.fuzz.watch import Asked, Watch, comes_true
 
 STRATEGIES: Mapping[str, Inputs] = {
     "rest": http_inputs.REST,
@@ -38,6 +39,7 @@ STRATEGIES: Mapping[str, Inputs] = {
 
 _SAY_EVERY_SECONDS = 5.0
 _MOST_ASKED_AGAIN = 3
+_LOOKS, _LOOK_SECONDS = 3, 0.02
 
 Say = Callable[[str], None]
 
@@ -142,7 +144,7 @@ class Campaign:
         lane = self._lane_of(inputs[0])
         answers = lane.ask(inputs)
         self.outcome.sent[chunk.target] += len(inputs)
-        if self._subject.is_alive():
+        if not self._has_ended(answers):
             self._judge(chunk, lane, inputs, answers)
             self._ask_goods(chunk.target, chunk.number, inputs)
         else:
@@ -153,6 +155,16 @@ class Campaign:
             ]
             self._watch.add_death(chunk.target, chunk.number, suspects or inputs)
         self._watch.read_log(chunk.target, chunk.number, inputs)
+
+    def _has_ended(self, answers: Sequence[Answer]) -> bool:
+        """A process that ends closes its sockets first; on a busy machine it is still there for a moment then."""
+        if any(answer.came is Came.CLOSED for answer in answers):
+            for _ in range(_LOOKS):
+                if not _listens(self._subject.rest):
+                    comes_true(lambda: not self._subject.is_alive())
+                    break
+                time.sleep(_LOOK_SECONDS)
+        return not self._subject.is_alive()
 
     def _lane_of(self, sent: Input) -> Lane:
         if sent.kind in http.KINDS:
@@ -197,6 +209,16 @@ class Campaign:
         if found.wrong:
             problem = Problem(Oracle.PARSER, f"{parser}: {found.wrong}")
             self._findings.add(problem, "guided", chunk.number, found.inputs)
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=5):
+            return True
+    except ConnectionError:
+        return False
+    except OSError:  # too busy to take it
+        return True
 
 
 def confirmed(lane: Lane, found: Sequence[tuple[Input, Problem]]) -> list[tuple[Input, Problem]]:

@@ -73,7 +73,7 @@ class Watch:
         if not self._subject.is_alive():
             return self._memory_bytes, 0
         most = self._files + MOST_FILES_MORE
-        if not _comes_true(lambda: self._subject.open_files() <= most):
+        if not comes_true(lambda: self._subject.open_files() <= most):
             words = f"{self._subject.open_files()} open files, {self._files} at the start"
             self._findings.add(Problem(Oracle.FILES, words), "whole run", -1, ())
         memory_bytes = self._subject.memory_bytes()
@@ -84,7 +84,8 @@ class Watch:
         return self._memory_bytes, memory_bytes
 
 
-def _comes_true(is_so: Callable[[], bool]) -> bool:
+def comes_true(is_so: Callable[[], bool]) -> bool:
+    """Wait a little until it is so."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while not is_so():
         if time.monotonic() > deadline:

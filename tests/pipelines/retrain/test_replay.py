@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from pipelines.retrain import replay as module
 from pipelines.retrain.facts import SpanFacts
 from pipelines.retrain.policy import Policy
-from pipelines.retrain.replay import replay
 from pipelines.settings import Settings
 from pipelines.workspace import Workspace
 from serving.pushed import in_service, put_in_service
@@ -24,8 +22,19 @@ class Stopped(Exception):
     """What ends the work on a month."""
 
 
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """``pipelines.retrain.replay``. Prefect comes with it: it gets a home, and our log stays the other tests'."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_LOGGING_EXTRA_LOGGERS", "")
+        from pipelines.retrain import replay
+
+        return replay
+
+
 @pytest.fixture
-def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def space(tmp_path: Path, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A service that has come to version 2, and nothing that could be trained."""
     made = Workspace.open("flights", Settings(artifacts=tmp_path, state=tmp_path / "state"))
     for version, span in ((1, 4), (2, 5)):
@@ -63,17 +72,24 @@ def facts(span: int, version: int) -> SpanFacts:
     )
 
 
-def work(monkeypatch: pytest.MonkeyPatch, done: Callable[[Workspace, int], SpanFacts]) -> list[int]:
-    """Let a month be worked on so; returns the months that were."""
+Work = Callable[[Callable[[Workspace, int], SpanFacts]], list[int]]
+
+
+@pytest.fixture
+def work(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """``work(done)`` lets a month be worked on so; returns the months that were."""
     worked: list[int] = []
 
-    def work_on(space: Workspace, spans: object, *_: object) -> SpanFacts:
-        (span,) = spans.test  # type: ignore[attr-defined]
-        worked.append(span)
-        return done(space, span)
+    def patched(done: Callable[[Workspace, int], SpanFacts]) -> list[int]:
+        def work_on(space: Workspace, spans: object, *_: object) -> SpanFacts:
+            (span,) = spans.test  # type: ignore[attr-defined]
+            worked.append(span)
+            return done(space, span)
 
-    monkeypatch.setattr(module, "work_on", work_on)
-    return worked
+        monkeypatch.setattr(module, "work_on", work_on)
+        return worked
+
+    return patched
 
 
 def version_in_service(space: Workspace) -> int | None:
@@ -86,25 +102,25 @@ def stop(*_: object) -> SpanFacts:
 
 
 def test_only_new_months_where_only_new_ones_are_asked_for(
-    space: Workspace, monkeypatch: pytest.MonkeyPatch
+    space: Workspace, module: ModuleType, work: Work
 ) -> None:
-    worked = work(monkeypatch, stop)
-    timelines = list(replay(space, Policy(), FIRST, at_most=1))
+    worked = work(stop)
+    timelines = list(module.replay(space, Policy(), FIRST, at_most=1))
     assert [each.span for each in timelines[-1].spans] == [4, 5]
     assert (worked, version_in_service(space)) == ([], 2)
 
 
 def test_beginning_anew_and_failing_leaves_what_was_in_service(
-    space: Workspace, monkeypatch: pytest.MonkeyPatch
+    space: Workspace, module: ModuleType, work: Work
 ) -> None:
-    worked = work(monkeypatch, stop)
+    worked = work(stop)
     with pytest.raises(Stopped):
-        list(replay(space, Policy(), FIRST))
+        list(module.replay(space, Policy(), FIRST))
     assert (worked, version_in_service(space)) == ([4], 2)
 
 
 def test_a_month_made_anew_starts_from_what_was_in_service_before_it(
-    space: Workspace, monkeypatch: pytest.MonkeyPatch
+    space: Workspace, module: ModuleType, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int | None] = []
 
@@ -116,8 +132,8 @@ def test_a_month_made_anew_starts_from_what_was_in_service_before_it(
         return facts(span, 1)
 
     monkeypatch.setattr(module, "_before", lambda *_: None)
-    work(monkeypatch, push_again)
+    work(push_again)
     with pytest.raises(Stopped):
-        list(replay(space, Policy(), FIRST))
+        list(module.replay(space, Policy(), FIRST))
     assert seen == [None, 1]
     assert version_in_service(space) == 1
