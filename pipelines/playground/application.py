@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -43,7 +44,6 @@ from pipelines.playground.search import Search
 from pipelines.playground.watch import Watch, Watched
 
 PAGE = Path(__file__).parent / "page"
-MOST_PAGES = 16
 MOST_QUESTIONS = 4
 """Asked at once, by all pages together; each asks six engines."""
 PER_SECOND, BURST = 30.0, 60
@@ -61,6 +61,7 @@ class Playground:
 
     def __init__(self, catalogue: Catalogue, fleet: Watched, rate: Rate | None = None) -> None:
         self._catalogue = catalogue
+        self._described = _described(catalogue)
         self._fleet = fleet
         self._rate = rate or Rate(PER_SECOND, BURST)
         self._asked = 0
@@ -92,16 +93,15 @@ class Playground:
         return FileResponse(PAGE / "index.html")
 
     async def case(self, _request: Request) -> Response:
-        return _json(self._catalogue.describe())
+        return _json(self._described)
 
     async def row(self, request: Request) -> Response:
         return _json(self._catalogue.row(request.path_params["number"]))
 
     async def state(self, _request: Request) -> Response:
-        """Server-sent events: the servers' state, now and whenever it changes."""
-        if self.watch.pages >= MOST_PAGES:
-            return refusal(503, "Too many pages are open.")
-        return StreamingResponse(self._events(), media_type="text/event-stream")
+        """How the servers are. Pages ask again and again: a browser opens six connections to a host, and six
+        streams would leave the seventh page none."""
+        return _json({"page": self._described["page"], **self.watch.state()})
 
     async def ask(self, request: Request) -> Response:
         """Lines of JSON: the row that is asked about, then every answer as it comes."""
@@ -175,10 +175,6 @@ class Playground:
         except TwinServeError as error:
             yield {"done": "error", "problem": error.message}
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        async for state in self.watch.states():
-            yield b": alive\n\n" if state is None else b"data: " + _dump(state) + b"\n\n"
-
     def _in_thread(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -194,11 +190,20 @@ class Playground:
         try:
             yield
         finally:
-            self.watch.ended = True
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _described(catalogue: Catalogue) -> dict[str, Any]:
+    """The case, and ``page``: a digest of it and of the files that show it. A page that was opened for another
+    case, or for an older version of this one, knows by it that it must load itself anew."""
+    case = catalogue.describe()
+    digest = hashlib.sha256(_dump(case))
+    for path in sorted(PAGE.iterdir()):
+        digest.update(path.read_bytes())
+    return {**case, "page": digest.hexdigest()}
 
 
 class _Lines(StreamingResponse):

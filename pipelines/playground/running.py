@@ -60,18 +60,6 @@ def run_playground(
                     started.stop()
 
 
-class _Server(uvicorn.Server):
-    """Tells open pages at once that it ends, so that their streams do not hold it up."""
-
-    def __init__(self, config: uvicorn.Config, playground: Playground) -> None:
-        super().__init__(config)
-        self._playground = playground
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        self._playground.watch.ended = True
-        super().handle_exit(sig, frame)  # type: ignore[arg-type]
-
-
 def _serve(playground: Playground, listener: socket.socket) -> None:
     """Until a signal, which is raised again afterwards and ends the command as every other."""
     config = uvicorn.Config(
@@ -82,7 +70,7 @@ def _serve(playground: Playground, listener: socket.socket) -> None:
         timeout_graceful_shutdown=END_SECONDS,
         limit_concurrency=64,
     )
-    _Server(config, playground).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _bound(port: int) -> socket.socket:

@@ -20,11 +20,11 @@ export class Answers {
     this.cards.get(answer.engine).show(answer);
   }
 
-  /** Nothing is asked: the page is empty. */
-  rest() {
+  /** There are no answers: by itself because the page is empty. */
+  rest(why = "Nothing asked yet", more = "") {
     this.latest.clear();
     for (const card of this.cards.values()) card.rest();
-    this.declare("quiet", "Nothing asked yet", "");
+    this.declare("quiet", why, more);
   }
 
   /** All have answered. */

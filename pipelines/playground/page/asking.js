@@ -1,19 +1,20 @@
 // One question at a time: while one is being answered, only the newest of the others waits.
 
-import { ask, Refused } from "./api.js";
+import { ask, isSilence, patience, Refused, wait } from "./api.js";
 
 const AGAIN_MS = 1000;
 const SPACING_MS = 40; // 25 questions a second: fewer than the application takes
+const BUSY = [429, 503];
 const AFTER_REFUSAL_MS = 400;
 const AFTER_SILENCE_MS = 1500;
-const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Asker {
-  /** `begin(question)`, `line(value)`, `end()`, and `refused(message)` are called as answers come. */
+  /** `line(value)` and `end()` are called as answers come, `dropped(why)` and `silent()` where none does. */
   constructor(listener) {
     this.listener = listener;
     this.question = null;
     this.newest = null;
+    this.current = null;
     this.busy = false;
     this.repeats = true;
     setInterval(() => {
@@ -27,6 +28,13 @@ export class Asker {
     if (!this.busy) this.work();
   }
 
+  /** Asks no more until there is another question. */
+  drop(why) {
+    this.question = this.newest = null;
+    this.current?.abort();
+    this.listener.dropped(why);
+  }
+
   async work() {
     this.busy = true;
     while (this.newest) {
@@ -35,7 +43,7 @@ export class Asker {
       const [pause] = await Promise.all([this.once(question), wait(SPACING_MS)]);
       if (pause) {
         await wait(pause);
-        this.newest = this.newest ?? question;
+        this.newest = this.newest ?? this.question; // unless it was dropped meanwhile
       }
     }
     this.busy = false;
@@ -44,18 +52,21 @@ export class Asker {
   /** Asks; says after how many milliseconds to ask again, 0 for not at all. */
   async once(question) {
     try {
-      this.listener.begin(question);
-      for await (const line of ask("/api/ask", question)) this.listener.line(line);
+      this.current = new AbortController();
+      const signal = AbortSignal.any([this.current.signal, patience()]);
+      for await (const line of ask("/api/ask", question, signal)) this.listener.line(line);
       this.listener.end();
       return 0;
     } catch (error) {
-      if (error instanceof Refused && error.status === 429) return AFTER_REFUSAL_MS;
+      if (error.name === "AbortError") return 0;
+      if (error instanceof Refused && BUSY.includes(error.status)) return AFTER_REFUSAL_MS;
       if (error instanceof Refused) {
-        this.listener.refused(error.message);
+        if (this.question === question) this.drop(error.message);
         return 0;
       }
-      if (!(error instanceof TypeError)) throw error;
-      return AFTER_SILENCE_MS; // no connection: the application is gone for now
+      if (!isSilence(error)) throw error;
+      this.listener.silent();
+      return AFTER_SILENCE_MS;
     }
   }
 }

@@ -24,7 +24,7 @@ export class Pad {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.render());
   }
 
-  /** Shows an image, such as a real row; the next stroke takes its place. */
+  /** Shows an image, such as a real row; strokes take its place until they are undone. */
   show(image) {
     this.strokes = [];
     this.image = image;
@@ -39,7 +39,7 @@ export class Pad {
 
   undo() {
     this.lift();
-    this.strokes.pop();
+    if (!this.strokes.pop()) return;
     this.render();
     this.changed(this.strokes);
   }
@@ -107,7 +107,6 @@ export class Pad {
   }
 
   begin(point) {
-    this.image = null;
     this.strokes.push([point]);
     this.update();
   }
@@ -136,7 +135,7 @@ export class Pad {
     if (canvas.width !== side) canvas.width = canvas.height = side;
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, side, side);
-    if (this.image) paint(canvas, this.image, { keepSize: true });
+    if (this.image && !this.strokes.length) paint(canvas, this.image, { keepSize: true });
     context.strokeStyle = context.fillStyle = colour("--ink");
     context.lineWidth = PEN * side;
     context.lineCap = context.lineJoin = "round";
@@ -150,6 +149,14 @@ export class Pad {
     context.moveTo(stroke[0][0] * side, stroke[0][1] * side);
     for (const [x, y] of stroke) context.lineTo(x * side, y * side);
     context.stroke();
+    if (stroke.length === 1) this.dot(context, stroke[0], side);
+  }
+
+  /** A tap: a line of one point has no length, and no ink. */
+  dot(context, [x, y], side) {
+    context.beginPath();
+    context.arc(x * side, y * side, (PEN * side) / 2, 0, 2 * Math.PI);
+    context.fill();
   }
 
   ring(context, side) {

@@ -1,6 +1,6 @@
 // Brings the parts together: one input, asked again whenever it changes.
 
-import { follow, get } from "./api.js";
+import { follow, get, isSilence, Refused } from "./api.js";
 import { Answers } from "./answers.js";
 import { Asker } from "./asking.js";
 import { byId, say } from "./dom.js";
@@ -21,10 +21,10 @@ class Page {
     this.servers = new Servers();
     this.answers = new Answers(described);
     this.asker = new Asker({
-      begin: () => {},
-      line: (line) => this.take(line),
+      line: (line) => this.hear(line),
       end: () => this.conclude(),
-      refused: (message) => say(byId("origin"), message),
+      dropped: (why) => this.dropped(why),
+      silent: () => this.answers.rest("No answer", "The playground is gone or busy; the page asks again by itself."),
     });
     this.head();
     if (this.image) this.openPad();
@@ -32,7 +32,7 @@ class Page {
     this.hunt = new Hunt(described, () => this.question(), (find) => this.load(find));
     byId("row").addEventListener("click", () => this.takeRow());
     byId("again").addEventListener("change", (event) => { this.asker.repeats = event.target.checked; });
-    follow((state) => this.told(state), () => this.servers.lost());
+    follow((state) => this.told(state), (error) => this.servers.lost(error));
     this.takeRow(0);
   }
 
@@ -54,33 +54,49 @@ class Page {
   }
 
   async takeRow(number = Math.floor(Math.random() * this.described.rows)) {
-    const row = await get(`/api/rows/${number}`);
-    this.load(row);
+    try {
+      this.load(await get(`/api/rows/${number}`));
+    } catch (error) {
+      if (!isSilence(error) && !(error instanceof Refused)) throw error;
+      say(byId("origin"), "The row did not come; take another.");
+    }
   }
 
   /** A real row, or a find of the search. */
   load({ inputs, row, label, change }) {
-    this.source = { inputs };
     this.sliders?.reset();
     this.pad?.show(this.pictureOf(inputs));
     this.fields?.show(inputs);
     const from = row === null ? "A change of your input" : `Test row ${row}, labelled ${this.described.labels[label]}`;
-    say(byId("origin"), change ? `${from}; changed` : from);
-    this.ask();
+    this.loaded = { source: { inputs }, origin: change ? `${from}; changed` : from };
+    this.take(this.loaded);
   }
 
   drawn(strokes) {
-    this.source = { strokes };
-    say(byId("origin"), strokes.length ? "Your drawing" : "");
+    if (!strokes.length && this.pad.image) this.take(this.loaded);
+    else this.take({ source: { strokes }, origin: strokes.length ? "Your drawing" : "" });
+  }
+
+  take({ source, origin }) {
+    this.source = source;
+    say(byId("origin"), origin);
     this.ask();
   }
 
   edited() {
     const inputs = this.fields.row();
-    say(byId("origin"), inputs ? "Edited" : "A field is empty or not a number");
-    if (!inputs) return;
-    this.source = { inputs };
-    this.ask();
+    if (!inputs) {
+      this.asker.drop("A field is empty or not a number");
+      return;
+    }
+    this.take({ source: { inputs }, origin: "Edited" });
+  }
+
+  /** Answers to an older input would pass for answers to this one. */
+  dropped(why) {
+    say(byId("origin"), why);
+    this.answers.rest("Not asked");
+    if (this.pad) paint(byId("seen"), this.blank());
   }
 
   question() {
@@ -91,7 +107,7 @@ class Page {
     this.asker.ask(this.question());
   }
 
-  take(line) {
+  hear(line) {
     if (line.engine) this.answers.take(line);
     else if (line.inputs === null) {
       this.empty = true;
@@ -109,6 +125,8 @@ class Page {
   }
 
   told(state) {
+    // Another case listens here now, or another version of this page.
+    if (state.page !== this.described.page) location.reload();
     if (state.absent.length) this.hunt.forbid("int8");
     if (this.servers.show(state) && this.asker.question) this.ask();
   }
@@ -127,9 +145,9 @@ async function open() {
   try {
     new Page(await get("/api/case"));
   } catch (error) {
-    new Servers().lost();
+    new Servers().lost(error);
     setTimeout(open, RETRY_MS);
-    if (!(error instanceof TypeError)) throw error;
+    if (!isSilence(error) && !(error instanceof Refused)) throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 // Which servers run, with which versions; and a sentence when one does not.
 
+import { Refused } from "./api.js";
 import { byId, make, say } from "./dom.js";
 
 const NAMES = { tfserving: "TF Serving", torchserve: "TorchServe" };
@@ -8,10 +9,13 @@ const NAMES = { tfserving: "TF Serving", torchserve: "TorchServe" };
 export class Servers {
   constructor() {
     this.before = "";
-    this.wasDown = new Set();
+    this.shown = "";
   }
 
   show({ servers }) {
+    const state = JSON.stringify(servers);
+    if (state === this.shown) return false;
+    this.shown = state;
     byId("servers").replaceChildren(...Object.entries(servers).map(([name, server]) => pill(name, server)));
     const down = Object.entries(servers).filter(([, server]) => server.problem);
     this.warn(down);
@@ -28,10 +32,12 @@ export class Servers {
     say(byId("alert"), sentences.join(" "));
   }
 
-  /** The application behind the page does not answer. */
-  lost() {
+  /** The application behind the page does not answer, or says why it does not. */
+  lost(error) {
+    this.shown = "";
     byId("alert").hidden = false;
-    say(byId("alert"), "The playground itself does not answer. Start it again with make playground; the page connects by itself.");
+    say(byId("alert"), error instanceof Refused
+      ? error.message : "The playground itself does not answer. Start it again with make playground; the page connects by itself.");
   }
 }
 

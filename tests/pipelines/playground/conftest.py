@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import uvicorn
 
 from pipelines.settings import PROJECT, Settings
 from pipelines.workspace import Workspace
@@ -84,6 +86,30 @@ def open_page(
         return page
 
     return page_of
+
+
+@pytest.fixture(scope="session")
+def serve_page() -> Callable[..., AbstractContextManager[str]]:
+    """``with serve_page(playground, port=0) as url``: a Playground over a real socket, in a thread."""
+    return _served
+
+
+@contextmanager
+def _served(playground: Any, port: int = 0) -> Iterator[str]:
+    config = uvicorn.Config(playground.application(), port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.started:
+            assert thread.is_alive() and time.monotonic() < deadline
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(60)
+    assert not thread.is_alive()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 
 from models.case import load_case
 from models.contract import Contract, Tensors, TensorSpec
@@ -81,7 +80,7 @@ def fleet() -> Fleet:
 
 
 @pytest.fixture(scope="module")
-def url(fleet: Fleet) -> Iterator[str]:
+def url(fleet: Fleet, serve_page: Callable[..., Any]) -> Iterator[str]:
     """The page of a case with every kind of input, over a real socket."""
     draw = np.random.default_rng(3)
     inputs = {
@@ -94,18 +93,8 @@ def url(fleet: Fleet) -> Iterator[str]:
     }
     case = replace(load_case("digits"), title="Every kind of input", contract=CONTRACT)
     catalogue = Catalogue.of(case, Split(inputs, np.zeros(ROWS, np.int64)))
-    application = Playground(catalogue, fleet).application()
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = server.force_exit = True
-    thread.join(60)
-    assert not thread.is_alive()
+    with serve_page(Playground(catalogue, fleet)) as served:
+        yield served
 
 
 @pytest.fixture
@@ -168,6 +157,8 @@ def test_a_slider_and_its_number_are_one(page: Any, fleet: Fleet) -> None:
 def test_what_cannot_be_read_is_not_asked(page: Any, fleet: Fleet) -> None:
     page.get_by_label("age years").fill("")
     page.locator("#origin", has_text="empty or not a number").wait_for()
+    page.says("Not asked")
+    assert page.answered().count() == 0
     page.get_by_label("age years").fill("1.5")
     page.locator("#origin", has_text="empty or not a number").wait_for()
     assert fleet.all[0].last["age"] == 20
