@@ -31,7 +31,7 @@ app = typer.Typer(
 out = Console()
 
 LARGEST_RATE = 10
-FEWEST_SECONDS = 1.5
+FEWEST_SECONDS = 3.0
 STAGES, SERVERS, MORE = "Stages, in their order", "Live servers", "More"
 
 CaseName = Annotated[
@@ -55,7 +55,7 @@ def _learning_rate(value: float | None) -> float | None:
 def _scenario_seconds(value: float) -> float:
     if not value >= FEWEST_SECONDS:
         raise typer.BadParameter(
-            f"{value:g} is below {FEWEST_SECONDS:g}: a scenario has three windows, each of half a second or more."
+            f"{value:g} is below {FEWEST_SECONDS:g}: a scenario has six windows, each of half a second or more."
         )
     return value
 

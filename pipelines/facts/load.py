@@ -21,6 +21,9 @@ Validity = Literal["VALID", "INVALID", "VOID"]
 
 Quantity = Literal["requests_per_second", "p50_ms", "p90_ms", "p99_ms"]
 
+IntervalKind = Literal["bootstrap-t", "t"]
+"""How a ratio's interval was made: from six pairs of windows on by the bootstrap, of fewer by Student's t."""
+
 
 class PercentileFacts(Facts):
     """A percentile of latency. It is here only where there were enough samples for it."""
@@ -143,12 +146,15 @@ class RatioFacts(Facts):
     clients: int | None = Field(None, description="Offline: requests under way")
     numerator: str = Field(description="Server label")
     denominator: str = Field(description="Server label")
-    ratio: float = Field(description="Of the medians; above 1: the numerator's figure is higher")
-    low: float = Field(description="Of the bootstrap confidence interval")
+    ratio: float = Field(
+        description="Geometric mean of the pairs' ratios; above 1: the numerator's figure is higher"
+    )
+    low: float = Field(description="Of the confidence interval, from the logarithms of the pairs")
     high: float
     confidence: float = 0.95
+    interval: IntervalKind = Field("bootstrap-t", description="How the interval was made")
     pairs: int = Field(description="Windows on each side")
-    resamples: int
+    resamples: int = Field(description="Of the bootstrap; 0 for Student's t")
     usable: bool = Field(
         description="Both figures are VALID and stable, and the client was no limit"
     )

@@ -152,7 +152,8 @@ class Told:
                 continue
             if title in throughput:
                 pair = (throughput[title], throughput[first])
-                yield throughput_ratio(seen, windows[first], pair, seed)
+                if ratio := throughput_ratio(seen, windows[first], pair, seed):
+                    yield ratio
                 continue
             for quantity in RANKS:
                 facts = (scenarios[title], scenarios[first])

@@ -12,6 +12,8 @@ from serving.load.window import Scenario
 
 MLPERF_SECONDS = 600.0
 """MLPerf's shortest run of a scenario."""
+FULL_WINDOWS = 6
+"""So many pairs as a bootstrap interval of a ratio needs."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,13 @@ class LoadPlan:
 
     @classmethod
     def full(cls, seconds: float = MLPERF_SECONDS) -> LoadPlan:
-        """MLPerf's rule: so long for every scenario of every endpoint, in three windows.
+        """MLPerf's rule: so long for every scenario of every endpoint, in six windows.
 
         Args:
             seconds: all windows of a scenario together; the sweep takes a tenth of it at each load.
         """
-        window = seconds / 3
-        return cls(False, 3, window, window, window, seconds / 10)
+        window = seconds / FULL_WINDOWS
+        return cls(False, FULL_WINDOWS, window, window, window, seconds / 10)
 
     @property
     def seconds(self) -> float:
