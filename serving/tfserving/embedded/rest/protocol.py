@@ -13,8 +13,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from serving.tfserving.embedded.rest.connection import Connection
 from serving.tfserving.embedded.rest.front import Reply, RestFront, is_api
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -45,7 +46,7 @@ class _NoEvent:
 _NO_EVENT = _NoEvent()
 
 
-class RestProtocol(HttpToolsProtocol):
+class RestProtocol(Connection):
     """One connection; its application is a ``RestFront``. See ``make_protocol``."""
 
     outbox: Outbox
@@ -67,6 +68,7 @@ class RestProtocol(HttpToolsProtocol):
         if self._parts is None:
             super().on_message_complete()
             return
+        self.note_end()
         body, self._parts = b"".join(self._parts), None
         front = cast(RestFront, self.app)
         method = self.parser.get_method().decode("ascii")
