@@ -68,8 +68,8 @@ export class Answers {
       const scores = answered.map((each) => each.scores[label]);
       widest = Math.max(widest, Math.max(...scores) - Math.min(...scores));
     });
-    const shown = widest < 0.0001 ? "less than 0.01" : (widest * 100).toFixed(widest < 0.1 ? 2 : 1);
-    return `Probabilities are at most ${shown} percentage points apart.`;
+    const shown = widest < 0.0001 ? "less than 0.01" : `at most ${(widest * 100).toFixed(widest < 0.1 ? 2 : 1)}`;
+    return `Probabilities are ${shown} percentage points apart.`;
   }
 
   declare(mood, sentence, more) {
