@@ -78,15 +78,26 @@ class LoadedFacts(Facts):
     validity: Validity = "VALID"
     reasons: list[str] = Field([], description="Why it is INVALID or VOID; empty if VALID")
     unstable: bool = Field(
-        False, description="Windows differ by more than 10 % in throughput or latency"
+        False, description="Windows differ by more than 10 % in any of the figures that are shown"
+    )
+    unstable_in: list[str] = Field(
+        [], description="In which: names in spreads; a claim of another one is not touched by it"
     )
     spread: float | None = Field(
         None,
-        description="Largest relative difference of a window from their median, of throughput and "
-        "median latency; 0.1 is 10 %. Null where there are fewer than three windows",
+        description="The largest of spreads; 0.1 is 10 %. Null where there are fewer than three windows",
+    )
+    spreads: dict[str, float] = Field(
+        {},
+        description="By figure ('requests_per_second', 'p50_ms', ... 'p99.9_ms', those that are shown): "
+        "largest relative difference of a window from their median",
     )
     windows: list[WindowFacts] = []
     client: ClientFacts | None = None
+
+    def is_unstable(self, quantity: str) -> bool:
+        """Whether windows differ too much in this figure; a report without ``spreads`` says it of all at once."""
+        return quantity in self.unstable_in if self.spreads else self.unstable
 
 
 class ScenarioFacts(LoadedFacts):

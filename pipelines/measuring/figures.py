@@ -37,14 +37,15 @@ def scenario_facts(windows: Sequence[Seen], histogram: str = "") -> ScenarioFact
     said = windows[0].said
     offline = said["scenario"] == "Offline"
     latencies = np.concatenate([each.latencies_ms for each in windows])
+    percentiles = [] if offline else percentiles_of(latencies)
     return ScenarioFacts(
-        **_loaded(windows, None if offline else latencies),
+        **_loaded(windows, None if offline else latencies, percentiles),
         scenario=said["scenario"],
         requests_per_second=median(each.rate for each in windows),
         target_per_second=said["target"],
         bound_ms=said["bound_ms"],
         samples_per_query=SAMPLES_PER_QUERY if said["scenario"] == "MultiStream" else 1,
-        percentiles=[] if offline else percentiles_of(latencies),
+        percentiles=percentiles,
         curve=[] if offline else curve_of(latencies),
         mean_ms=None if offline or not len(latencies) else float(latencies.mean()),
         max_ms=None if offline or not len(latencies) else float(latencies.max()),
@@ -80,14 +81,23 @@ def curve_of(latencies_ms: np.ndarray) -> list[CurvePoint]:
     return [CurvePoint(rank=rank, ms=float(ms)) for rank, ms in zip(ranks, values, strict=True)]
 
 
-def spread_of(windows: Sequence[Seen], *, with_latency: bool) -> float | None:
-    """The largest difference of a window from the median window, as a share of it; None for too few."""
+def spreads_of(windows: Sequence[Seen], percentiles: Sequence[PercentileFacts]) -> dict[str, float]:
+    """Of every figure that is shown, the largest difference of a window from the median window, as a share of it.
+
+    A percentile is taken of each window as it is, however few samples it has: where these are too few to agree,
+    the figure is not stable, and says so.
+
+    Args:
+        windows: of one figure; fewer than three say nothing.
+        percentiles: that are shown of all of them together.
+    """
     if len(windows) < FEWEST_WINDOWS:
-        return None
-    series = [[each.rate for each in windows]]
-    if with_latency:
-        series.append([each.p50_ms for each in windows])
-    return max(_apart(values) for values in series)
+        return {}
+    latency = {
+        f"p{each.rank:g}_ms": _apart([window.percentile_ms(each.rank) for window in windows])
+        for each in percentiles
+    }
+    return {"requests_per_second": _apart([each.rate for each in windows])} | latency
 
 
 def _apart(values: Sequence[float]) -> float:
@@ -95,10 +105,15 @@ def _apart(values: Sequence[float]) -> float:
     return max(abs(value - middle) for value in values) / middle if middle else float("inf")
 
 
-def _loaded(windows: Sequence[Seen], latencies_ms: np.ndarray | None) -> dict[str, Any]:
+def _loaded(
+    windows: Sequence[Seen],
+    latencies_ms: np.ndarray | None,
+    percentiles: Sequence[PercentileFacts] = (),
+) -> dict[str, Any]:
     endpoint = windows[0].endpoint
     validity, reasons = validity_of(windows)
-    spread = spread_of(windows, with_latency=latencies_ms is not None)
+    spreads = spreads_of(windows, percentiles)
+    unstable_in = [quantity for quantity, spread in spreads.items() if spread > STABLE]
     return {
         "server": endpoint.label,
         "protocol": endpoint.protocol,
@@ -107,8 +122,10 @@ def _loaded(windows: Sequence[Seen], latencies_ms: np.ndarray | None) -> dict[st
         "first_problem": next((e.said["problem"] for e in windows if e.said["problem"]), "")[:300],
         "validity": validity,
         "reasons": reasons,
-        "unstable": spread is not None and spread > STABLE,
-        "spread": spread,
+        "unstable": bool(unstable_in),
+        "unstable_in": unstable_in,
+        "spread": max(spreads.values(), default=None),
+        "spreads": spreads,
         "windows": [each.facts() for each in windows],
         "client": client_of(windows, latencies_ms),
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from pipelines.facts import Quantity, RatioFacts, ScenarioFacts, ThroughputFacts
 from pipelines.measuring.intervals import CONFIDENCE, interval_of
 from pipelines.measuring.windows import Seen
@@ -28,8 +26,7 @@ def latency_ratio(
         return None
 
     def of(window: Seen) -> float:
-        ordered = np.sort(window.latencies_ms)
-        return float(ordered[int(len(ordered) * percentile)])
+        return window.percentile_ms(100 * percentile)
 
     return _ratio(numerator, denominator, quantity, of, facts, seed)
 
@@ -58,7 +55,7 @@ def _ratio(
     if found is None:
         return None
     said = numerator[0].said
-    against = _against(facts)
+    against = _against(facts, quantity)
     return RatioFacts(
         quantity=quantity,
         protocol=facts[0].protocol,
@@ -78,13 +75,15 @@ def _ratio(
     )
 
 
-def _against(facts: Sequence[ScenarioFacts] | Sequence[ThroughputFacts]) -> list[str]:
-    """What stands against quoting the ratio."""
+def _against(
+    facts: Sequence[ScenarioFacts] | Sequence[ThroughputFacts], quantity: Quantity
+) -> list[str]:
+    """What stands against quoting the ratio of this figure; another one that is unstable does not."""
     found = []
     for each in facts:
         if each.validity != "VALID":
             found.append(f"{each.server} is {each.validity}")
-        if each.unstable:
+        if each.is_unstable(quantity):
             found.append(f"{each.server} is UNSTABLE")
         if each.client and each.client.saturated:
             found.append(f"{each.server} is SATURATED: the client was the limit")

@@ -15,6 +15,11 @@ SCENARIO_COLUMNS = {
     "req/s": 7, "requests": 8, "p50 ms": 7, "p90 ms": 7, "p99 ms": 7, "p99.9 ms": 8,
 }  # fmt: skip
 """With their least widths, so that the tables of all endpoints stand in line."""
+APART = "~"
+"""Behind a figure whose own windows differ too much."""
+APART_NOTE = (
+    f"{APART} UNSTABLE: the windows of this figure differ by more than 10 % from their median."
+)
 COLOURS = {Change.WORSE: "bold red", Change.BETTER: "green", Change.SAME: ""}
 
 
@@ -23,6 +28,8 @@ def print_load(console: Console, load: LoadFacts) -> None:
     if load.quick:
         console.print(QUICK_NOTE, style="yellow", highlight=False)
     _print_scenarios(console, load.scenarios)
+    if any(each.unstable for each in load.scenarios):
+        _say(console, APART_NOTE)
     console.print(_throughput(load))
     for knee in load.knees:
         most = (
@@ -108,7 +115,7 @@ def _scenario_cells(facts: ScenarioFacts) -> tuple[str, ...]:
     void = facts.validity == "VOID"
     return (
         f"  {facts.scenario}",
-        "" if void else f"{facts.requests_per_second:,.0f}",
+        "" if void else f"{facts.requests_per_second:,.0f}" + _sign(facts, "requests_per_second"),
         f"{facts.requests:,}",
         *("" if void else _percentile(facts, rank) for rank in (50, 90, 99, 99.9)),
         marks(facts),
@@ -167,7 +174,11 @@ def _conditions(rows: Sequence[ConditionsFacts]) -> Table:
 
 def _percentile(facts: ScenarioFacts, rank: float) -> str:
     found = facts.percentile(rank)
-    return f"{found.ms:.2f}" if found else "–"
+    return f"{found.ms:.2f}{_sign(facts, f'p{rank:g}_ms')}" if found else "–"
+
+
+def _sign(facts: LoadedFacts, quantity: str) -> str:
+    return APART if facts.is_unstable(quantity) else ""
 
 
 def _wide(value: float | None, between: tuple[float, float] | None) -> str:

@@ -42,6 +42,11 @@ class Seen:
     def p50_ms(self) -> float:
         return float(np.median(self.latencies_ms)) if len(self.latencies_ms) else 0.0
 
+    def percentile_ms(self, rank: float) -> float:
+        """As LoadGen takes it, 0 to 100, whether or not there are enough samples; 0 where there is none."""
+        count = len(self.latencies_ms)
+        return float(np.sort(self.latencies_ms)[int(count * rank / 100)]) if count else 0.0
+
     def facts(self) -> WindowFacts:
         said = self.said
         p99 = estimate(self.latencies_ms, 0.99)

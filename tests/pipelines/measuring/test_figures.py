@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
+from rich.console import Console
 
-from pipelines.facts import ScenarioFacts
+from pipelines.facts import LoadFacts, ScenarioFacts
 from pipelines.measuring.figures import scenario_facts, throughput_facts
 from pipelines.measuring.histograms import write_histogram
 from pipelines.measuring.knees import knee_of
 from pipelines.measuring.ratios import latency_ratio, throughput_ratio
-from tests.pipelines.measuring.windows import windows
+from pipelines.measuring.table import APART_NOTE, print_load
+from pipelines.measuring.windows import Seen
+from tests.pipelines.measuring.windows import endpoint, said, windows
 
 
 def ranks(facts: ScenarioFacts) -> list[float]:
@@ -43,8 +47,8 @@ def test_a_percentile_is_shown_only_where_there_are_samples_enough(
 
 
 def test_windows_within_ten_per_cent_are_stable_and_others_are_not() -> None:
-    assert not scenario_facts(windows(1, 1.05, 0.96)).unstable
-    apart = scenario_facts(windows(1, 1.3, 1))
+    assert not scenario_facts(windows(1, 1.05, 0.96, samples=20_000)).unstable
+    apart = scenario_facts(windows(1, 1.3, 1, samples=20_000))
     assert apart.unstable
     assert apart.spread == pytest.approx(0.3, abs=0.05)
 
@@ -53,6 +57,43 @@ def test_throughput_alone_can_be_unstable() -> None:
     even = [*windows(1, rate=100.0), *windows(1, rate=101.0), *windows(1, rate=150.0)]
     assert throughput_facts(even, 4).unstable
     assert scenario_facts(even).unstable
+
+
+def tailed(*tails: float) -> list[Seen]:
+    """Windows alike in throughput and median; their slowest two of a hundred take so long."""
+    found = []
+    for number, tail in enumerate(tails, 1):
+        latencies = np.where(np.arange(1000) < 980, np.linspace(1, 1.01, 1000), tail)
+        found.append(Seen(endpoint(), said(number=number), latencies, float(number)))
+    return found
+
+
+def test_a_tail_that_jumps_is_unstable_and_the_median_beside_it_is_not() -> None:
+    jumps, calm = scenario_facts(tailed(5, 9, 5)), scenario_facts(tailed(5, 5, 5))
+    assert not calm.unstable
+    assert jumps.unstable
+    assert jumps.unstable_in == ["p99_ms"]
+    assert jumps.spread == pytest.approx(0.8)
+    assert jumps.spreads["p50_ms"] == pytest.approx(0)
+    p99 = latency_ratio(tailed(5, 9, 5), tailed(5, 5, 5), "p99_ms", (jumps, calm), 1)
+    p50 = latency_ratio(tailed(5, 9, 5), tailed(5, 5, 5), "p50_ms", (jumps, calm), 1)
+    assert p99
+    assert p50
+    assert p99.why_not == "TF Serving is UNSTABLE"
+    assert p50.usable
+
+
+def test_an_unstable_figure_carries_its_mark_in_the_table() -> None:
+    load = LoadFacts(quick=False, engine="", seconds_per_scenario=600, windows=3, seed=1,
+                     scenarios=[scenario_facts(tailed(5, 9, 5))])  # fmt: skip
+    console = Console(width=80, record=True, file=StringIO())
+    print_load(console, load)
+    text = console.export_text()
+    (row,) = [line for line in text.splitlines() if "SingleStream" in line]
+    assert "5.00~" in row
+    assert row.count("~") == 1
+    assert "UNSTABLE ±80 %" in row
+    assert APART_NOTE in text
 
 
 def test_fewer_than_three_windows_are_not_called_stable() -> None:
