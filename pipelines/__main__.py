@@ -301,19 +301,26 @@ def compare(
     after: Annotated[str, typer.Argument(help="The one to be held against it.")],
     case: CaseName = "digits",
 ) -> None:
-    """Hold one measurement against an earlier one; ends with 1 where anything became slower beyond noise."""
-    from pipelines.measuring.comparing import compare_reports, regressions
+    """Hold one measurement against an earlier one; ends with 1 where a figure became worse beyond noise."""
+    from pipelines.measuring.comparing import NOT_COMPARED, Change, compare_reports, regressions
     from pipelines.measuring.reports import read_measured
     from pipelines.measuring.table import print_compared
 
     space = Workspace.open(case, read_settings())
     rows = compare_reports(read_measured(space, before), read_measured(space, after))
     print_compared(out, rows)
+    out.print(NOT_COMPARED, highlight=False)
     worse = regressions(rows)
+    unjudged = sum(row.change is Change.UNJUDGED for row in rows)
     if worse:
         first = "; ".join(f"{row.subject}: {row.quantity}" for row in worse[:3])
-        raise ChecksFailed(f"{len(worse)} of {len(rows)} figures became worse: {first}.")
-    out.print(f"No regression beyond noise in {len(rows)} figures.", highlight=False)
+        raise ChecksFailed(
+            f"{len(worse)} of {len(rows) - unjudged} judged figures became worse: {first}."
+        )
+    out.print(
+        f"No regression beyond noise in {len(rows) - unjudged} figures; {unjudged} not judged.",
+        highlight=False,
+    )
 
 
 @app.command(rich_help_panel=STAGES)

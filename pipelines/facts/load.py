@@ -52,7 +52,9 @@ class WindowFacts(Facts):
     seconds: float
     requests_per_second: float
     p50_ms: float = Field(description="0 for Offline, which has no latencies")
+    p90_ms: float | None = Field(None, description="Null where the window has too few samples")
     p99_ms: float | None = Field(description="Null where the window has too few samples")
+    p99_9_ms: float | None = Field(None, description="Null where the window has too few samples")
     validity: Validity
     reasons: list[str] = []
 

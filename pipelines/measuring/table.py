@@ -20,7 +20,12 @@ APART = "~"
 APART_NOTE = (
     f"{APART} UNSTABLE: the windows of this figure differ by more than 10 % from their median."
 )
-COLOURS = {Change.WORSE: "bold red", Change.BETTER: "green", Change.SAME: ""}
+COLOURS = {
+    Change.WORSE: "bold red",
+    Change.BETTER: "green",
+    Change.SAME: "",
+    Change.UNJUDGED: "yellow",
+}
 
 
 def print_load(console: Console, load: LoadFacts) -> None:
@@ -72,12 +77,18 @@ def _compared_cells(row: Compared, note: int | None) -> tuple[str, ...]:
     return (
         f"  {row.subject.partition(', ')[2]}",
         row.quantity.replace("requests/s", "req/s"),
-        _wide(row.before, row.before_between),
-        _wide(row.after, row.after_between),
+        *_both_wide(row),
         f"{row.after / row.before:.2f}" if row.before and row.after else "",
         (f"[{colour}]{row.change}[/]" if colour else str(row.change))
         + (f" ({note})" if note else ""),
     )
+
+
+def _both_wide(row: Compared) -> tuple[str, str]:
+    """Nothing where neither run has a value: a word of LoadGen's that changed."""
+    if row.before is None and row.after is None:
+        return "", ""
+    return _wide(row.before, row.before_between), _wide(row.after, row.after_between)
 
 
 def marks(facts: LoadedFacts) -> str:
@@ -182,8 +193,11 @@ def _sign(facts: LoadedFacts, quantity: str) -> str:
 
 
 def _wide(value: float | None, between: tuple[float, float] | None) -> str:
-    if value is None or between is None:
-        return ""
+    if value is None:
+        return "none"
+    if between is None:
+        scale, digits, unit = _form(value)
+        return f"{value / scale:,.{digits}f}{unit}"
     scale, digits, unit = _form(value)
     middle, low, high = (f"{each / scale:,.{digits}f}{unit}" for each in (value, *between))
     return f"{middle} ({low}–{high})"

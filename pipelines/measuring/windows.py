@@ -47,9 +47,13 @@ class Seen:
         count = len(self.latencies_ms)
         return float(np.sort(self.latencies_ms)[int(count * rank / 100)]) if count else 0.0
 
+    def _supported_ms(self, rank: float) -> float | None:
+        found = estimate(self.latencies_ms, rank / 100)
+        return found[0] if found else None
+
     def facts(self) -> WindowFacts:
         said = self.said
-        p99 = estimate(self.latencies_ms, 0.99)
+        p90, p99, p99_9 = (self._supported_ms(rank) for rank in (90, 99, 99.9))
         return WindowFacts(
             number=said["number"],
             started=self.began,
@@ -58,7 +62,9 @@ class Seen:
             seconds=said["seconds"],
             requests_per_second=self.rate,
             p50_ms=self.p50_ms,
-            p99_ms=p99[0] if p99 else None,
+            p90_ms=p90,
+            p99_ms=p99,
+            p99_9_ms=p99_9,
             validity=said["validity"],
             reasons=list(said["reasons"]),
         )

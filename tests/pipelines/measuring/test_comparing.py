@@ -5,12 +5,14 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from models.errors import NotComparable
 from pipelines.facts import (
     ConditionsFacts,
+    KneeFacts,
     LoadFacts,
     PercentileFacts,
     RunReport,
@@ -20,7 +22,9 @@ from pipelines.facts import (
     WindowFacts,
 )
 from pipelines.measuring.comparing import Change, Compared, compare_reports, regressions
+from pipelines.measuring.figures import STABLE
 from pipelines.measuring.table import print_compared
+from tests.pipelines.report.measured import measured_report
 from tests.pipelines.report.sample import sample_report
 
 
@@ -35,7 +39,7 @@ def scenario(*p50s: float, **more: Any) -> ScenarioFacts:
             seconds=1,
             requests_per_second=1000,
             p50_ms=p50,
-            p99_ms=None,
+            p99_ms=p50 * 3,
             validity="VALID",
         )
         for number, p50 in enumerate(p50s, 1)
@@ -56,19 +60,20 @@ def scenario(*p50s: float, **more: Any) -> ScenarioFacts:
     return ScenarioFacts(**{**fields, **more})
 
 
-def throughput(*rates: float) -> ThroughputFacts:
+def throughput(*rates: float, **more: Any) -> ThroughputFacts:
     one = scenario(1.0)
     windows = [one.windows[0].model_copy(update={"requests_per_second": rate}) for rate in rates]
-    return ThroughputFacts(
-        server="TF Serving 2.21",
-        protocol="REST",
-        requests=1000,
-        wrong=0,
-        clients=4,
-        seconds=3,
-        requests_per_second=sorted(rates)[len(rates) // 2],
-        windows=windows,
-    )
+    fields: dict[str, Any] = {
+        "server": "TF Serving 2.21",
+        "protocol": "REST",
+        "requests": 1000,
+        "wrong": 0,
+        "clients": 4,
+        "seconds": 3,
+        "requests_per_second": sorted(rates)[len(rates) // 2],
+        "windows": windows,
+    }
+    return ThroughputFacts(**{**fields, **more})
 
 
 @pytest.fixture
@@ -118,7 +123,12 @@ def report() -> Any:
 
 
 def changes(rows: list[Compared]) -> dict[str, Change]:
-    return {row.quantity: row.change for row in rows}
+    """Of the figures under load."""
+    return {row.quantity: row.change for row in under_load(rows)}
+
+
+def under_load(rows: list[Compared]) -> list[Compared]:
+    return [row for row in rows if " · REST, " in row.subject]
 
 
 def test_the_same_figures_are_the_same(report: Any) -> None:
@@ -150,7 +160,7 @@ def test_less_throughput_is_a_regression(report: Any) -> None:
 
 def test_answers_that_became_wrong_are_a_regression_without_figures(report: Any) -> None:
     void = scenario(1, 1, 1, validity="VOID", wrong=1, reasons=["1 wrong answers"])
-    (row,) = compare_reports(report(scenario(1, 1, 1)), report(void))
+    (row,) = under_load(compare_reports(report(scenario(1, 1, 1)), report(void)))
     assert (row.quantity, row.change, row.after) == ("VALID → VOID", Change.WORSE, None)
 
 
@@ -213,15 +223,128 @@ def test_a_report_without_figures_is_refused(report: Any) -> None:
 
 def test_the_table_fits_eighty_columns_and_loses_no_verdict_or_note(report: Any) -> None:
     fast = report(scenario(11, 11.1, 11.2), throughput(11_000, 11_100, 11_200))
-    slow = report(scenario(22, 22.1, 22.2, unstable=True), throughput(5_000, 5_100, 5_200))
+    unstable = {"unstable": True, "unstable_in": ["p99_ms"], "spreads": {"p99_ms": 0.2}}
+    slow = report(scenario(22, 22.1, 22.2, **unstable), throughput(5_000, 5_100, 5_200))
     console = Console(width=80, record=True, file=StringIO())
     print_compared(console, compare_reports(fast, slow))
     lines = [line.rstrip() for line in console.export_text().splitlines()]
     assert max(map(len, lines)) <= 80
-    assert lines[1:] == [
-        "tfserving · REST",
-        "  SingleStream   p50 ms    11.1 (11.0–11.2)    22.1 (22.0–22.2)  1.99 WORSE (1)",
-        "  SingleStream   p99 ms    33.3 (33.3–36.6)    66.3 (66.3–72.9)  1.99 WORSE (1)",
-        "  4 clients      req/s  11.1k (11.0k–11.2k) 5,100 (5,000–5,200)  0.46 WORSE",
+    text = "\n".join(" ".join(line.split()) for line in lines)
+    assert "SingleStream p50 ms 11.1 (11.0–11.2) 22.1 (22.0–22.2) 1.99 WORSE\n" in text
+    for said in (
+        "1.99 unjudged (1)",
+        "11.1k 5,100 0.46 WORSE",
         "(1) UNSTABLE in the second",
-    ]
+    ):
+        assert said in text
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_unstable_figure_is_not_judged_and_the_stable_one_beside_it_is(
+    report: Any, turned: bool
+) -> None:
+    marks = {
+        "unstable": True,
+        "unstable_in": ["p99_ms"],
+        "spreads": {"p99_ms": 0.2, "p50_ms": 0.01},
+    }
+    runs = [report(scenario(1, 1.01, 1.02)), report(scenario(3, 3.01, 3.02, **marks))]
+    rows = compare_reports(*(reversed(runs) if turned else runs))
+    assert changes(rows) == {
+        "p50 ms": Change.BETTER if turned else Change.WORSE,
+        "p99 ms": Change.UNJUDGED,
+    }
+    (row,) = [row for row in rows if row.quantity == "p99 ms"]
+    assert row.note == f"UNSTABLE in the {'first' if turned else 'second'}"
+
+
+def test_a_lost_percentile_and_a_lost_endpoint_are_said(report: Any) -> None:
+    whole = report(scenario(1, 1, 1), throughput(5, 5, 5))
+    less = scenario(1, 1, 1)
+    less = less.model_copy(update={"percentiles": less.percentiles[:1]})
+    rows = {row.quantity: row for row in under_load(compare_reports(whole, report(less)))}
+    assert rows["p99 ms"].note == "lost: the second has no p99"
+    assert rows["all figures"].note == "lost: the second has no figures"
+    assert rows["p99 ms"].change is rows["all figures"].change is Change.UNJUDGED
+    back = {row.quantity: row for row in compare_reports(report(less), whole)}
+    assert back["p99 ms"].note == "new: the first has no p99"
+
+
+def test_a_percentile_that_some_window_has_no_samples_for_is_not_judged(report: Any) -> None:
+    few = scenario(5, 5, 5)
+    windows = [window.model_copy(update={"p99_ms": None}) for window in few.windows]
+    rows = compare_reports(
+        report(scenario(1, 1, 1)), report(few.model_copy(update={"windows": windows}))
+    )
+    assert changes(rows) == {"p50 ms": Change.WORSE, "p99 ms": Change.UNJUDGED}
+
+
+def with_server(found: RunReport, **changed: Any) -> RunReport:
+    servers = [server.model_copy(update=changed) for server in found.servers]
+    return found.model_copy(update={"servers": servers})
+
+
+def test_memory_start_processor_time_and_knees_are_compared_by_a_coarse_bound(report: Any) -> None:
+    def knee(most: float) -> dict[str, Any]:
+        facts = KneeFacts(server="TF Serving 2.21", protocol="REST", per_second=most, why="")
+        return {"knees": [facts]}
+
+    before = with_server(report(scenario(1, 1, 1), **knee(900)), cpu_ms_per_answer=1.0)
+    after = with_server(
+        report(scenario(1, 1, 1), **knee(300)),
+        loaded_bytes=2, ready_seconds=1.4, cpu_ms_per_answer=0.5,
+    )  # fmt: skip
+    found = {row.subject: row.change for row in compare_reports(before, after)}
+    assert found["tfserving · REST, knee"] is Change.WORSE
+    assert found["tfserving, loaded"] is Change.WORSE
+    assert found["tfserving, idle"] is Change.SAME
+    assert found["tfserving, start"] is Change.SAME
+    assert found["tfserving, cpu/answer"] is Change.BETTER
+
+
+def test_a_new_leak_is_a_regression_and_memory_of_another_kind_is_not_compared(report: Any) -> None:
+    plain = measured_report(report(scenario(1, 1, 1)))
+
+    def measured(growing: bool, kind: str) -> RunReport:
+        part = plain.breakdown.memory
+        assert part
+        rows = [row.model_copy(update={"growing": growing, "kind": kind}) for row in part.rows]
+        memory = part.model_copy(update={"rows": rows})
+        breakdown = plain.breakdown.model_copy(update={"memory": memory})
+        return plain.model_copy(
+            update={"load": report(scenario(1, 1, 1)).load, "breakdown": breakdown}
+        )
+
+    rows = compare_reports(measured(False, "PSS"), measured(True, "RSS"))
+    leaks = [row.change for row in rows if row.subject.endswith("leak")]
+    peaks = [(row.change, row.note) for row in rows if "peak" in row.subject]
+    assert leaks == [Change.WORSE] * 2
+    assert peaks == [(Change.UNJUDGED, "lost: the second has none measured alike")] * 2
+
+
+@pytest.mark.parametrize("windows", [3, 6])
+@pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
+def test_two_honest_runs_of_the_same_thing_are_flagged_in_at_most_one_of_twenty(
+    report: Any, windows: int, noise: float
+) -> None:
+    """36 figures, each window with log-normal noise, and each run 2 % faster or slower as a whole."""
+    random = np.random.default_rng(20_261_127)
+    runs = 150
+
+    def run() -> RunReport:
+        shift = random.normal(0, 0.02)
+        rows = []
+        for clients in range(1, 37):
+            rates = 1000 * np.exp(shift + random.normal(0, noise, windows))
+            middle = float(np.median(rates))
+            unstable = bool(np.max(np.abs(rates / middle - 1)) > STABLE)
+            rows.append(throughput(*rates.tolist(), clients=clients, unstable=unstable))
+        return report(*rows)
+
+    flagged = sum(
+        any(change in (Change.WORSE, Change.BETTER) for change in every.values())
+        for every in (
+            {row.subject: row.change for row in compare_reports(run(), run())} for _ in range(runs)
+        )
+    )
+    assert flagged / runs <= 0.05
