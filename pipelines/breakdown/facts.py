@@ -188,7 +188,9 @@ class MemoryRow(Facts):
     requests: int
     wrong: int
     idle_bytes: int = Field(description="Before the first request")
-    peak_bytes: int = Field(description="The largest sample")
+    peak_bytes: int = Field(
+        description="The most that was seen, also while requests were under way, every 50 ms"
+    )
     after_bytes: int = Field(description="After the last request")
     samples: list[MemorySample]
     growth_bytes_per_1000: float = Field(

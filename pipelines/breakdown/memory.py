@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,6 +25,9 @@ CLIENTS = 4
 JUDGED_REQUESTS = 20_000
 """Fewer are the servers' warm-up, which grows: pools, caches, Java's heap."""
 
+PEAK_SECONDS = 0.05
+"""Between two looks at a server that is being asked: weighing all of its processes takes milliseconds."""
+
 SIGNIFICANT = 0.01
 NOTICEABLE = 0.01
 """Growth over the second half, as a share of the memory in it, below which nobody calls it a leak."""
@@ -40,7 +45,7 @@ FULL, QUICK = MemoryPlan(), MemoryPlan(requests=2_000, samples=20)
 
 
 def measure_memory(space: Workspace, manifest: Manifest, plan: MemoryPlan) -> Memory:
-    """One server after the other; each is weighed between requests.
+    """One server after the other; each is weighed between requests, and for its peak meanwhile.
 
     Raises:
         ServerError: a server did not get ready.
@@ -76,11 +81,14 @@ def weigh(
     samples = [MemorySample(requests=0, bytes=server.resident_bytes())]
     asked: Counter[str] = Counter()
     worked: Counter[str] = Counter()
+    peaks = [samples[0].bytes]
     wrong, a_time = 0, max(1, plan.requests // plan.samples)
     for number in range(plan.samples):
         target = targets[number % len(targets)]
         before = server.cpu_seconds()
-        observed = target.ask(CLIENTS, requests=a_time)
+        with _watched(server) as peak:
+            observed = target.ask(CLIENTS, requests=a_time)
+        peaks.append(peak[0])
         worked[target.endpoint.protocol] += server.cpu_seconds() - before  # type: ignore[assignment]
         asked[target.endpoint.protocol] += observed.total
         wrong += observed.wrong
@@ -98,7 +106,7 @@ def weigh(
         requests=asked.total(),
         wrong=wrong,
         idle_bytes=samples[0].bytes,
-        peak_bytes=max(sample.bytes for sample in samples),
+        peak_bytes=max(*peaks, *(sample.bytes for sample in samples)),
         after_bytes=samples[-1].bytes,
         samples=samples,
         growth_bytes_per_1000=growth,
@@ -115,6 +123,34 @@ def weigh(
         if asked[protocol]
     ]
     return row, cpu
+
+
+@contextmanager
+def _watched(server: Server) -> Iterator[list[int]]:
+    """Weigh a server from a thread until the block ends; the one value is the most that was seen.
+
+    Raises:
+        ServerError: the server could not be weighed.
+    """
+    most, done, trouble = [0], threading.Event(), list[Exception]()
+
+    def look() -> None:
+        try:
+            while not done.is_set():
+                most[0] = max(most[0], server.resident_bytes())
+                done.wait(PEAK_SECONDS)
+        except Exception as error:
+            trouble.append(error)
+
+    thread = threading.Thread(target=look, name="peak", daemon=True)
+    thread.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        thread.join()
+    if trouble:
+        raise trouble[0]
 
 
 def growth_of(samples: Sequence[MemorySample]) -> tuple[float, bool]:

@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
-import numpy as np
+import time
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import pytest
+
+from models.errors import ServerNotReady
 from pipelines.breakdown.facts import Breakdown, Memory, MemoryRow, MemorySample
 from pipelines.breakdown.judging import judge_breakdown
-from pipelines.breakdown.memory import growth_of
+from pipelines.breakdown.memory import PEAK_SECONDS, MemoryPlan, growth_of, weigh
 from pipelines.facts import Outcome
 
 MIB = 2**20
+
+
+class Swelling:
+    """A server that weighs 900 MiB while it is asked, and 100 MiB otherwise; its own endpoint too."""
+
+    spec = SimpleNamespace(label="Swelling")
+    endpoint = SimpleNamespace(protocol="REST")
+    memory_kind = "PSS"
+    weight = 100 * MIB
+
+    def resident_bytes(self) -> int:
+        return self.weight
+
+    def cpu_seconds(self) -> float:
+        return 1.0
+
+    def ask(self, _clients: int, requests: int) -> SimpleNamespace:
+        self.weight = 900 * MIB
+        time.sleep(5 * PEAK_SECONDS)
+        self.weight = 100 * MIB
+        return SimpleNamespace(total=requests, wrong=0)
+
+
+def test_the_peak_is_seen_while_requests_are_under_way():
+    server: Any = Swelling()
+    row, _ = weigh(server, [server], MemoryPlan(requests=100, samples=4))
+    assert (row.idle_bytes, row.peak_bytes, row.after_bytes) == (100 * MIB, 900 * MIB, 100 * MIB)
+    assert max(sample.bytes for sample in row.samples) == 100 * MIB
+
+
+def test_a_server_that_cannot_be_weighed_is_an_error():
+    class Gone(Swelling):
+        def resident_bytes(self) -> int:
+            if self.weight > 100 * MIB:
+                raise ServerNotReady("It is gone.")
+            return self.weight
+
+    server: Any = Gone()
+    with pytest.raises(ServerNotReady):
+        weigh(server, [server], MemoryPlan(requests=100, samples=4))
+
+
 REQUESTS = np.arange(51) * 2000
 NOISE = np.random.default_rng(3).normal(0, MIB, 51)
 
