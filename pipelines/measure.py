@@ -34,14 +34,14 @@ ROWS = 64
 
 
 def measurement_digest(
-    manifest: Manifest, servers: StartedServers, how: LoadPlan | datetime | None = None
+    manifest: Manifest, servers: StartedServers, how: LoadPlan | datetime
 ) -> str:
     """Digest of what the figures depend on: files, servers, machine, and how they are measured.
 
     Args:
         manifest: names the files.
         servers: that are measured.
-        how: the plan, or when the measurement was made that is taken instead; None leaves that out.
+        how: the plan, or when the measurement was made that is taken instead.
     """
     return digest_of_parts(
         sorted(artifact.sha256 for artifact in manifest.artifacts),
@@ -56,14 +56,14 @@ def measurement_digest(
 def full_measurement(
     space: Workspace, manifest: Manifest, started: StartedServers
 ) -> Measurements | None:
-    """The full measurement that was kept of exactly these files, servers and this machine; None without one."""
+    """The kept measurement by MLPerf's rule of exactly these files, servers and this machine; None without one."""
     try:
         kept = Measurements.model_validate_json(
             space.facts_path(manifest.version, "measure").read_text()
         )
     except (OSError, ValidationError):
         return None
-    same = kept.digest == measurement_digest(manifest, started)
+    same = kept.digest == measurement_digest(manifest, started, LoadPlan.full())
     return kept if same and kept.load and not kept.load.quick else None
 
 
@@ -98,7 +98,7 @@ def measure(
         answers = told.answers()
     return Measurements(
         measured=datetime.now(UTC),
-        digest=measurement_digest(manifest, started),
+        digest=measurement_digest(manifest, started, plan),
         servers=[
             _server_facts(server, started, idle, worked, answers) for server in started.servers
         ],

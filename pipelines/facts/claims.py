@@ -32,3 +32,6 @@ class ClaimFacts(Facts):
     low: float | None = Field(None, description="Of its confidence interval")
     high: float | None = None
     quick: bool = Field(description="From short windows: good for a look, not for quoting")
+    short: bool = Field(
+        False, description="From less than MLPerf's 600 s a scenario, and not quick"
+    )

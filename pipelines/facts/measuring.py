@@ -36,7 +36,7 @@ class Measurements(Facts):
 
     measured: datetime
     digest: str = Field(
-        "", description="Of what the figures depend on, but for how long they were measured"
+        "", description="Of what the figures depend on, and of how long they were measured"
     )
     servers: list[ServerFacts] = []
     load: LoadFacts | None = None

@@ -68,6 +68,7 @@ class Told:
         plan = self.job.plan
         return LoadFacts(
             quick=plan.quick,
+            short=plan.short,
             engine=ENGINE,
             seconds_per_scenario=plan.windows * plan.stream_seconds,
             windows=plan.windows,

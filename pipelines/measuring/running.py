@@ -102,7 +102,8 @@ class Progress:
         self._job, self._clock = job, clock
         self._steps = steps(job.plan, len(job.targets))
         self._done, self._began, self._said = 0, clock(), clock()
-        how = "quick, not for quoting" if job.plan.quick else "full"
+        full = "short, not by MLPerf's rule" if job.plan.short else "full"
+        how = "quick, not for quoting" if job.plan.quick else full
         expected = job.plan.seconds * len(job.targets)
         log.info(
             f"Measure ({how}): {len(job.targets)} endpoints, {job.plan.windows} windows in turn, "

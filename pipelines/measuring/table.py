@@ -11,6 +11,9 @@ from pipelines.facts import ConditionsFacts, LoadedFacts, LoadFacts, RatioFacts,
 from pipelines.measuring.comparing import Change, Compared
 
 QUICK_NOTE = "Quick: short windows, for a look. Quote figures of `make measure` only."
+SHORT_NOTE = (
+    "SHORT: {seconds:g} s a scenario, {window:g} s a window; not by MLPerf's rule, which is 600 s."
+)
 SCENARIO_COLUMNS = {
     "req/s": 7, "requests": 8, "p50 ms": 7, "p90 ms": 7, "p99 ms": 7, "p99.9 ms": 8,
 }  # fmt: skip
@@ -32,6 +35,9 @@ def print_load(console: Console, load: LoadFacts) -> None:
     """Scenarios, throughput, knees, ratios, and what stands against them."""
     if load.quick:
         console.print(QUICK_NOTE, style="yellow", highlight=False)
+    if load.short:
+        seconds = load.seconds_per_scenario
+        _say(console, SHORT_NOTE.format(seconds=seconds, window=seconds / load.windows), "yellow")
     _print_scenarios(console, load.scenarios)
     if any(each.unstable for each in load.scenarios):
         _say(console, APART_NOTE)

@@ -29,10 +29,10 @@ PERCENTILES: dict[Quantity, str] = {"p50_ms": "p50", "p90_ms": "p90", "p99_ms": 
 
 def claims_of(load: LoadFacts | None) -> list[ClaimFacts]:
     """One claim for each ratio, in the order of the ratios; none where nothing was measured."""
-    return [_claim(ratio, load.quick) for ratio in load.ratios] if load else []
+    return [_claim(ratio, load) for ratio in load.ratios] if load else []
 
 
-def _claim(ratio: RatioFacts, quick: bool) -> ClaimFacts:
+def _claim(ratio: RatioFacts, load: LoadFacts) -> ClaimFacts:
     against = _why_not(ratio)
     ruling: Ruling = "refused" if against else _ruling(ratio)
     low, high = (None, None) if against else _turned(ratio)
@@ -50,7 +50,8 @@ def _claim(ratio: RatioFacts, quick: bool) -> ClaimFacts:
         ratio=None if against else max(ratio.ratio, 1 / ratio.ratio),
         low=low,
         high=high,
-        quick=quick,
+        quick=load.quick,
+        short=load.short,
     )
     return claim.model_copy(update={"sentence": sentence([claim])})
 
@@ -167,7 +168,8 @@ def _intervals(claims: Sequence[ClaimFacts]) -> str:
         for claim in claims
         if claim.ratio and claim.low and claim.high
     )
-    return f"ratio {said}" + ("; quick runs" if claims[0].quick else "")
+    short = "; short runs, not by MLPerf's rule" if claims[0].short else ""
+    return f"ratio {said}" + ("; quick runs" if claims[0].quick else short)
 
 
 def factor(low: float, high: float) -> str:

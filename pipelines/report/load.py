@@ -15,7 +15,7 @@ from pipelines.facts import (
 from pipelines.facts.load import Scenario
 from pipelines.report import figures
 from pipelines.report.contests import Evidence
-from pipelines.report.marks import Mark, is_drawn, marks_of, quick_mark
+from pipelines.report.marks import Mark, is_drawn, length_mark, marks_of
 from pipelines.report.sides import framework_of
 
 RANKS = (50.0, 90.0, 99.0, 99.9)
@@ -126,7 +126,7 @@ def load_cautions(report: RunReport) -> list[Evidence]:
         for mark in marks_of(each, endpoint(each)):
             scenarios, _ = found.setdefault((mark.about, mark.word), ([], mark.why))
             scenarios.append(each.scenario)
-    said = [Evidence(f"{mark.word}", mark.why, caution=True) for mark in quick_mark(load.quick)]
+    said = [Evidence(f"{mark.word}", mark.why, caution=True) for mark in length_mark(load)]
     said += [
         Evidence(f"{word}, {about} ({', '.join(scenarios)})", why, caution=True)
         for (about, word), (scenarios, why) in found.items()

@@ -119,7 +119,7 @@ def _drawn(
     lines = [
         _line_of(report, facts, points_of(facts), dots=False) for facts in rows if is_drawn(facts)
     ]
-    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load.quick)
+    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load)
     heads = ("Endpoint", *(f"p{rank:g} ms" for rank in PERCENTILES[:4]))
     table = tuple(_percentile_row(facts) for facts in rows if is_drawn(facts))
     if not any(line.points for line in lines):
@@ -179,7 +179,7 @@ def _concurrency(report: RunReport, load: LoadFacts, protocol: Protocol) -> Figu
     )  # fmt: skip
     svg = render(curves(lines, across, upward), HEIGHT, title, _said(table, heads))
     note = "correct answers; whisker: slowest to fastest window, hollow: see the marks"
-    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load.quick)
+    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load)
     return Figure(title, note, svg, heads, table, marks, keys_of(lines))
 
 
@@ -221,7 +221,7 @@ def _offered(report: RunReport, load: LoadFacts, protocol: Protocol) -> Figure |
     table = tuple(_load_row(facts, rank) for facts in rows)
     svg = render(curves(lines, across, upward, rules), HEIGHT + 20, title, _said(table, heads))
     note = f"random arrivals; dotted: the knee; hollow: not VALID. {_knee_words(load, protocol)}"
-    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load.quick)
+    marks = marks_of_all(((facts, endpoint(facts)) for facts in rows), load)
     # That a load beyond the knee is INVALID is what a sweep is for: the points say so.
     kept = tuple(mark for mark in marks if mark.word != "INVALID")
     return Figure(title, note.strip(), svg, heads, table, kept, keys_of(lines))

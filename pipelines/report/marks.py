@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.facts import LoadedFacts
+from pipelines.facts import LoadedFacts, LoadFacts
 from pipelines.report import figures
 
 QUANTITIES = {"requests_per_second": "throughput"}
 """In words; the others are percentiles: ``p99_ms``."""
-Word = Literal["VOID", "INVALID", "UNSTABLE", "SATURATED", "QUICK"]
+Word = Literal["VOID", "INVALID", "UNSTABLE", "SATURATED", "QUICK", "SHORT"]
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,21 @@ def quick_mark(quick: bool) -> list[Mark]:
     return [Mark("QUICK", "", "a quick run: good for a look, not for quoting")] if quick else []
 
 
-def marks_of_all(rows: Iterable[tuple[LoadedFacts, str]], quick: bool) -> tuple[Mark, ...]:
+def length_mark(load: LoadFacts) -> list[Mark]:
+    """For figures under load that were measured for less than MLPerf's rule asks."""
+    if load.quick or not load.short:
+        return quick_mark(load.quick)
+    seconds = figures.seconds(load.seconds_per_scenario)
+    return [Mark("SHORT", "", f"{seconds} a scenario, not by MLPerf's rule, which is 600 s")]
+
+
+def marks_of_all(rows: Iterable[tuple[LoadedFacts, str]], load: LoadFacts) -> tuple[Mark, ...]:
     """Of a drawing of many figures: each word once for everybody it is about, with its first reason."""
     found: dict[tuple[Word, str], Mark] = {}
     for facts, about in rows:
         for mark in marks_of(facts, about):
             found.setdefault((mark.word, about), mark)
-    return (*quick_mark(quick), *found.values())
+    return (*length_mark(load), *found.values())
 
 
 def in_words(marks: Sequence[Mark]) -> str:

@@ -61,6 +61,12 @@ class LoadPlan:
         return cls(False, FULL_WINDOWS, window, window, window, seconds / 10)
 
     @property
+    def short(self) -> bool:
+        """Whether it is shorter than MLPerf's rule, and not quick, which says so itself."""
+        shortest = min(self.stream_seconds, self.server_seconds, self.offline_seconds)
+        return not self.quick and self.windows * shortest < MLPERF_SECONDS
+
+    @property
     def seconds(self) -> float:
         """About how long one endpoint takes, without what LoadGen needs between windows."""
         by_scenario = {

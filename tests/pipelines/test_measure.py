@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from pipelines import measure
 from pipelines.facts import Check, LoadFacts, Measurements, Outcome, ScenarioFacts, ThroughputFacts
 from pipelines.measure import judge_measurements
-from serving.load.job import QUICK
+from pipelines.measuring.table import print_load
+from pipelines.report.marks import length_mark
+from serving.load.job import QUICK, LoadPlan
 
 
 def scenario(server: str, protocol: str, wrong: int = 0) -> ScenarioFacts:
@@ -124,3 +128,32 @@ def test_a_measurement_of_an_older_program_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "2-measure.json").write_text('{"measured": "2024-01-01", "gone": 1}')
     space: Any = Space(tmp_path)
     assert measure.full_measurement(space, SimpleNamespace(version=2), None) is None  # type: ignore[arg-type]
+
+
+class Servers:
+    """Nothing that runs."""
+
+    servers = ()
+
+
+def test_a_short_measurement_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
+    manifest: Any = SimpleNamespace(version=2, artifacts=[])
+    space: Any = Space(tmp_path)
+    started: Any = Servers()
+    for plan, taken in ((LoadPlan.full(30), False), (LoadPlan.full(), True)):
+        digest = measure.measurement_digest(manifest, started, plan)
+        load = load_of().model_copy(update={"quick": False, "short": plan.short})
+        kept = Measurements(measured=datetime.now(UTC), digest=digest, load=load)
+        (tmp_path / "2-measure.json").write_text(kept.model_dump_json())
+        assert (measure.full_measurement(space, manifest, started) == kept) is taken
+
+
+def test_a_short_run_says_that_it_is_not_by_the_rule() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    short = load_of().model_copy(
+        update={"quick": False, "short": True, "seconds_per_scenario": 30, "windows": 6}
+    )
+    print_load(console, short)
+    assert "SHORT: 30 s a scenario, 5 s a window; not by MLPerf's rule" in console.export_text()
+    assert [mark.word for mark in length_mark(short)] == ["SHORT"]
+    assert [mark.word for mark in length_mark(load_of())] == ["QUICK"]

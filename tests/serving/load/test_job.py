@@ -135,5 +135,8 @@ def test_the_full_run_is_mlperfs_and_the_quick_one_is_short() -> None:
     full = LoadPlan.full()
     assert full.windows * full.server_seconds == 600
     assert not full.quick
+    assert not full.short
+    assert LoadPlan.full(30).short
+    assert not QUICK.short
     assert QUICK.quick
     assert QUICK.seconds * 4 <= 35
