@@ -108,7 +108,11 @@ class ScenarioFacts(LoadedFacts):
     scenario: Scenario
     requests_per_second: float = Field(description="Answered; median of the windows")
     target_per_second: float | None = Field(
-        None, description="Offered load, requests a second; Server only"
+        None, description="Offered load that was asked for, requests a second; Server only"
+    )
+    offered_per_second: float | None = Field(
+        None,
+        description="Offered load as LoadGen's schedule made it, median of the windows; Server only",
     )
     bound_ms: float | None = Field(
         None, description="Latency that 99 % must keep for LoadGen to say VALID; Server only"
@@ -125,6 +129,11 @@ class ScenarioFacts(LoadedFacts):
     histogram: str = Field(
         "", description="HDR histogram in its log format; relative to the version's folder"
     )
+
+    @property
+    def offered(self) -> float | None:
+        """Requests a second that arrived; what was asked for in a report that does not tell."""
+        return self.offered_per_second or self.target_per_second
 
     def percentile(self, rank: float) -> PercentileFacts | None:
         """The percentile of that rank; None where there were too few samples for it."""

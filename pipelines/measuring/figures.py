@@ -43,6 +43,7 @@ def scenario_facts(windows: Sequence[Seen], histogram: str = "") -> ScenarioFact
         scenario=said["scenario"],
         requests_per_second=median(each.rate for each in windows),
         target_per_second=said["target"],
+        offered_per_second=_offered(windows),
         bound_ms=said["bound_ms"],
         samples_per_query=SAMPLES_PER_QUERY if said["scenario"] == "MultiStream" else 1,
         percentiles=percentiles,
@@ -51,6 +52,11 @@ def scenario_facts(windows: Sequence[Seen], histogram: str = "") -> ScenarioFact
         max_ms=None if offline or not len(latencies) else float(latencies.max()),
         histogram=histogram,
     )
+
+
+def _offered(windows: Sequence[Seen]) -> float | None:
+    told = [each.said["offered"] for each in windows if each.said["offered"] is not None]
+    return median(told) if told else None
 
 
 def throughput_facts(windows: Sequence[Seen], clients: int) -> ThroughputFacts:

@@ -22,18 +22,18 @@ def knee_of(points: Sequence[ScenarioFacts]) -> KneeFacts:
     base = _median(first)
     kept: float | None = None
     for point in points:
-        target = point.target_per_second or 0.0
+        offered = point.offered or 0.0
         if why := _beyond(point, base):
-            return _knee(first, kept, f"at {target:,.0f} requests/s {why}")
-        kept = target
+            return _knee(first, kept, f"at {offered:,.0f} requests/s {why}")
+        kept = offered
     return _knee(first, kept, "no knee up to the highest load of the sweep")
 
 
 def _beyond(point: ScenarioFacts, base: float | None) -> str:
-    target, median = point.target_per_second or 0.0, _median(point)
+    offered, median = point.offered or 0.0, _median(point)
     if point.validity == "VOID":
         return "answers are wrong"
-    if point.requests_per_second < KEPT_UP * target:
+    if point.requests_per_second < KEPT_UP * offered:
         return f"only {point.requests_per_second:,.0f} are answered"
     if base and median and median > RUNS_AWAY * base:
         return (

@@ -85,7 +85,7 @@ def load_groups(report: RunReport) -> list[LoadGroup]:
 
 
 def _line(report: RunReport, facts: ScenarioFacts) -> LoadLine:
-    offered = facts.target_per_second
+    offered = facts.offered
     bound = "" if facts.bound_ms is None else f", 99 % within {facts.bound_ms:g} ms asked"
     return LoadLine(
         framework_of(report, facts.server),

@@ -204,7 +204,7 @@ def _rate_point(facts: ThroughputFacts) -> Point:
 
 def _offered(report: RunReport, load: LoadFacts, protocol: Protocol) -> Figure | None:
     """Latency by offered load, with the knee: up to there more load costs little."""
-    rows = [f for f in load.sweep if f.protocol == protocol and f.target_per_second]
+    rows = [f for f in load.sweep if f.protocol == protocol and f.offered]
     good = [facts for facts in rows if is_drawn(facts)]
     rank = _rank_of(good)
     if rank is None:
@@ -236,13 +236,13 @@ def _rank_of(rows: Sequence[ScenarioFacts]) -> float | None:
 
 def _load_point(facts: ScenarioFacts, rank: float) -> Point | None:
     found = facts.percentile(rank)
-    if found is None or not facts.target_per_second or found.ms <= 0:
+    if found is None or not facts.offered or found.ms <= 0:
         return None
-    offered = figures.rate(facts.target_per_second)
+    offered = figures.rate(facts.offered)
     tip = (
         f"{endpoint(facts)}, {offered} offered a second: p{rank:g} {figures.milliseconds(found.ms)}"
     )
-    return Point(facts.target_per_second, found.ms, tip, hollow=bool(marks_of(facts, "")))
+    return Point(facts.offered, found.ms, tip, hollow=bool(marks_of(facts, "")))
 
 
 def _load_row(facts: ScenarioFacts, rank: float) -> tuple[str, ...]:
@@ -250,7 +250,7 @@ def _load_row(facts: ScenarioFacts, rank: float) -> tuple[str, ...]:
     shown = figures.bare_milliseconds(found.ms if found else None)
     return (
         endpoint(facts),
-        figures.rate(facts.target_per_second),
+        figures.rate(facts.offered),
         shown if is_drawn(facts) else figures.VOIDED,
         ", ".join(mark.word for mark in marks_of(facts, "")),
     )
@@ -273,7 +273,7 @@ def _knees(report: RunReport, load: LoadFacts, protocol: Protocol) -> list[Rule]
 
 def _is_inside(load: LoadFacts, knee: KneeFacts) -> bool:
     mine = [f for f in load.sweep if (f.server, f.protocol) == (knee.server, knee.protocol)]
-    most = max((facts.target_per_second or 0.0 for facts in mine), default=0.0)
+    most = max((facts.offered or 0.0 for facts in mine), default=0.0)
     return bool(knee.per_second) and (knee.per_second or 0) < most and all(map(is_drawn, mine))
 
 

@@ -192,6 +192,7 @@ class Schedule:
             number=number,
             clients=clients,
             target=plan.rate if plan.scenario == "Server" else None,
+            offered=window.offered,
             bound_ms=plan.bound_ms if plan.scenario == "Server" else None,
             latencies=name,
             requests=window.requests,

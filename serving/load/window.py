@@ -81,6 +81,8 @@ class Window:
         reasons: why it is not VALID.
         cores: processor time over wall time of this process.
         lags: (M,) seconds from when a query was due to when it was sent.
+        offered: Server: requests a second that arrived, by LoadGen's own schedule; random arrivals of a short window
+            may be a tenth off what was asked for. None for the other scenarios.
     """
 
     latencies: np.ndarray
@@ -93,6 +95,7 @@ class Window:
     reasons: tuple[str, ...]
     cores: float
     lags: np.ndarray
+    offered: float | None = None
 
 
 def run_window(plan: WindowPlan, system: System, rows: int) -> Window:
@@ -123,6 +126,7 @@ def run_window(plan: WindowPlan, system: System, rows: int) -> Window:
         reasons,
         worked / wall,
         _lags(plan.scenario, delays, np.array(system.lags)),
+        float(said["result_scheduled_samples_per_sec"]) if plan.scenario == "Server" else None,
     )
 
 

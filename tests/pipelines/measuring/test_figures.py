@@ -195,6 +195,14 @@ def test_the_knee_is_before_the_latency_that_runs_away() -> None:
     assert "median latency" in knee.why
 
 
+def test_the_knee_is_held_to_what_arrived_not_to_what_was_asked_for() -> None:
+    """A short window's arrivals are random: 80 came where 100 were asked for, and 80 were answered."""
+    (seen,) = windows(1, scenario="Server", target=100, offered=80.0, rate=79.5)
+    knee = knee_of([scenario_facts([seen])])
+    assert "no knee" in knee.why
+    assert knee.per_second == 80
+
+
 def test_no_knee_is_said_too() -> None:
     knee = knee_of([_point(100, 100, 1), _point(200, 200, 1)])
     assert knee.per_second == 200

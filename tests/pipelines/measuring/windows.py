@@ -25,6 +25,7 @@ def said(**more: Any) -> dict[str, Any]:
         "number": 1,
         "clients": 0,
         "target": None,
+        "offered": None,
         "bound_ms": None,
         "requests": 1000,
         "seconds": 1.0,

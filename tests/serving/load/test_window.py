@@ -51,6 +51,15 @@ def test_right_answers_are_valid_in_every_scenario(scenario: Scenario) -> None:
     assert service.most_at_once <= LINES[scenario]
 
 
+def test_the_offered_load_is_what_loadgen_scheduled() -> None:
+    """Poisson arrivals of 0.3 s are off what was asked for; LoadGen tells what they were."""
+    seen = load(Service(), plan("Server", rate=150.0))
+    assert seen.offered
+    assert seen.offered != 150.0
+    assert seen.offered == pytest.approx(150.0, rel=0.5)
+    assert load(Service(), plan("Offline")).offered is None
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_one_wrong_answer_voids_the_run(scenario: Scenario) -> None:
     """The saboteur answers row 4 to whoever asks for another one, once."""
