@@ -81,7 +81,7 @@ class Window:
         reasons: why it is not VALID.
         cores: processor time over wall time of this process.
         lags: (M,) seconds from when a query was due to when it was sent.
-        offered: Server: requests a second that arrived, by LoadGen's own schedule; random arrivals of a short window
+        offered: Server: requests a second that arrived, by LoadGen's schedule; random arrivals of a short window
             may be a tenth off what was asked for. None for the other scenarios.
     """
 

@@ -175,7 +175,7 @@ def test_hostile_strings_stay_text(make: Make, tmp_path: Path, name: str) -> Non
         if isinstance(value, list):
             return [poison(inner, key) for inner in value]
         fixed = {"framework", "protocol", "outcome", "created", "measured", "stage"}
-        fixed |= {"validity", "scenario", "quantity", "ruling", "scope", "metric"}
+        fixed |= {"validity", "scenario", "quantity", "ruling", "scope", "metric", "interval"}
         return value + HOSTILE if isinstance(value, str) and key not in fixed else value
 
     report = RunReport.model_validate(poison(data))
