@@ -21,6 +21,7 @@ from grpc import StatusCode
 
 from serving.tfserving.embedded.batching.batcher import Batcher
 from serving.tfserving.embedded.graph.calls import Closable, Run, prepare_call
+from serving.tfserving.embedded.graph.effects import has_effects
 from serving.tfserving.embedded.graph.signature import (
     DEFAULT_SIGNATURE,
     INIT_OP_SIGNATURE,
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 
 _QUICK_SECONDS = 0.001
 """A row of a quick model takes no longer."""
+
+_SLOW_SECONDS, _SLOW_FIRST_SECONDS = 0.01, 1.0
+"""A row that takes longer is not of a quick model, and need not be tried again."""
 
 _SMALL_BYTES = 32 * 1024 * 1024
 """Weights of a model that may be quick; a larger one is not loaded twice to find out."""
@@ -91,7 +95,10 @@ class Servable:
 def load_servable(
     name: str, version: int, folder: Path, tags: frozenset[str], options: SessionOptions
 ) -> Servable:
-    """Load a version's folder and answer one row of zeros, so that the first request is not slow.
+    """Load a version's folder and answer a row of zeros, so that the first request is not slow.
+
+    Not where the model might keep something of it: a version's first answer is a client's. Such a
+    model is loaded as the options say.
 
     Where the options leave it open how many threads work within an operation, that is one for a
     quick model: to hand a small operation to other threads takes longer than the operation. Measured
@@ -102,10 +109,12 @@ def load_servable(
         StatusError: no SavedModel there, or one that cannot be loaded.
     """
     graph = _read_meta_graph(folder, tags)
+    if not _may_be_tried(graph):
+        return _load(name, version, folder, graph, options)
     if not options.intra_op_threads and _weights_bytes(folder) <= _SMALL_BYTES:
         narrow = replace(options, intra_op_threads=1)
         servable = _load(name, version, folder, graph, narrow)
-        if _seconds_for_a_row(servable) <= _QUICK_SECONDS:
+        if _is_quick(servable):
             return servable
         servable.close()
     servable = _load(name, version, folder, graph, options)
@@ -188,17 +197,40 @@ def _weights_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "variables").glob("variables.data-*"))
 
 
+def _may_be_tried(graph: Any) -> bool:
+    """Whether the default signature is there, and leaves no trace where it is asked."""
+    if DEFAULT_SIGNATURE not in graph.signature_def:
+        return False
+    signature = graph.signature_def[DEFAULT_SIGNATURE]
+    inputs, outputs = (
+        {info.name for info in infos.values()} for infos in (signature.inputs, signature.outputs)
+    )
+    return not has_effects(graph.graph_def, inputs, outputs)
+
+
+def _is_quick(servable: Servable) -> bool:
+    """Whether an answer to a row of zeros comes quickly."""
+    slow = _SLOW_FIRST_SECONDS
+    for _ in range(_TRIES):
+        seconds = _seconds_for_a_row(servable)
+        if seconds <= _QUICK_SECONDS:
+            return True
+        if seconds > slow:
+            return False
+        slow = _SLOW_SECONDS
+    return False
+
+
 def _seconds_for_a_row(servable: Servable) -> float:
-    """The shortest time for an answer to a row of zeros; without end where none can be had."""
-    signature = servable.signatures.get(DEFAULT_SIGNATURE)
-    if signature is None:
-        return math.inf
+    """The time for an answer to a row of zeros; without end where none can be had."""
+    signature = servable.signatures[DEFAULT_SIGNATURE]
     zeros = {name: port.zeros() for name, port in signature.inputs.items()}
     ready = {name: array for name, array in zeros.items() if array is not None}
     if len(ready) < len(zeros):
         return math.inf
+    started = time.perf_counter()
     try:
-        return min(_seconds_for(servable, signature, ready) for _ in range(_TRIES))
+        servable.run(signature, ready)
     except StatusError as error:
         log.warning(
             "%s version %d is loaded but cannot answer a row of zeros: %s",
@@ -207,13 +239,6 @@ def _seconds_for_a_row(servable: Servable) -> float:
             error,
         )
         return math.inf
-
-
-def _seconds_for(
-    servable: Servable, signature: Signature, inputs: Mapping[str, np.ndarray]
-) -> float:
-    started = time.perf_counter()
-    servable.run(signature, inputs)
     return time.perf_counter() - started
 
 

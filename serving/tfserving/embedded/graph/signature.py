@@ -34,6 +34,10 @@ Tried on TensorFlow 2.21, 48 kinds with tensors of ten shapes each: all convolut
 did. The other names are here because the same library computes them.
 """
 
+_REFERENCE = 100
+"""An output that is a variable of TensorFlow 1 itself: ``DT_FLOAT_REF`` is ``DT_FLOAT`` and this; its answer
+is of the type without it."""
+
 MAX_STRING_RANK = 32
 """TensorFlow 2.21 goes over numpy's texts with an iterator that numpy 2 gives up to this rank, and does not
 look whether there is one: beyond it the process ends."""
@@ -59,7 +63,8 @@ class Port:
     def read(cls, name: str, info: Any) -> Port:
         shape = info.tensor_shape
         sizes = None if shape.unknown_rank else tuple(each.size for each in shape.dim)
-        return cls(name, BY_NUMBER.get(info.dtype), sizes, info.name)
+        number = info.dtype % _REFERENCE
+        return cls(name, BY_NUMBER.get(number), sizes, info.name)
 
     def fits(self, array: np.ndarray) -> bool:
         """Whether the shape is one that the signature declares."""

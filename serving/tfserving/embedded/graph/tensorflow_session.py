@@ -51,6 +51,7 @@ with _quietly():
     from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
     from tensorflow.python.client import session as tensorflow_session
+    from tensorflow.python.framework import op_def_registry
     from tensorflow.python.framework.errors_impl import DataLossError, OpError
     from tensorflow.python.framework.importer import import_graph_def
     from tensorflow.python.framework.ops import Graph
@@ -63,6 +64,7 @@ __all__ = [
     "SavedModel",
     "Session",
     "SessionOptions",
+    "op_def_registry",
     "open_session",
     "read_records",
 ]
