@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
@@ -148,16 +149,7 @@ def _open(name: str, version: int, folder: Path, graph: Any, session: Session) -
 
 
 def _read_meta_graph(folder: Path, tags: frozenset[str]) -> Any:
-    path = folder / "saved_model.pb"
-    if not path.is_file():
-        raise not_found(
-            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {folder}"
-        )
-    saved = SavedModel()
-    try:
-        saved.ParseFromString(path.read_bytes())
-    except DecodeError as error:
-        raise StatusError(StatusCode.DATA_LOSS, f"Can't parse {path} as binary proto") from error
+    path, saved = _read_saved_model(folder)
     for graph in saved.meta_graphs:
         if set(graph.meta_info_def.tags) == tags:
             return graph
@@ -165,6 +157,31 @@ def _read_meta_graph(folder: Path, tags: frozenset[str]) -> Any:
         f"Could not find meta graph def matching supplied tags: {{ {' '.join(sorted(tags))} }} "
         f"in {path}"
     )
+
+
+def _read_saved_model(folder: Path) -> tuple[Path, Any]:
+    """The file and what is in it; binary first, then text, as ``cc/saved_model/reader.cc``."""
+    binary, text, saved = folder / "saved_model.pb", folder / "saved_model.pbtxt", SavedModel()
+    if binary.is_file():
+        try:
+            saved.ParseFromString(binary.read_bytes())
+        except DecodeError as error:
+            raise _unreadable(binary, "binary") from error
+        return binary, saved
+    if text.is_file():
+        try:
+            text_format.Parse(text.read_bytes(), saved)
+        except (text_format.ParseError, ValueError) as error:  # ValueError: no UTF-8
+            log.error("Error parsing text-format %s: %s", saved.DESCRIPTOR.full_name, error)
+            raise _unreadable(text, "text") from error
+        return text, saved
+    raise not_found(
+        f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {folder}"
+    )
+
+
+def _unreadable(path: Path, kind: str) -> StatusError:
+    return StatusError(StatusCode.DATA_LOSS, f"Can't parse {path} as {kind} proto")
 
 
 def _restore(session: Session, graph: Any, folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from google.protobuf import text_format
 
 from models.contract import Contract
 from models.errors import PortInUse, RequestError, ServerDied, ServerNotReady
@@ -24,6 +25,7 @@ from models.predictor import Predictor, predict_in_batches
 from serving.process import ProcessServer, free_ports
 from serving.server import ServerSpec
 from serving.tfserving.client import GrpcClient, RestClient
+from serving.tfserving.lean_tensorflow import parts_of_tensorflow
 from serving.tfserving.repository import publish
 
 pytestmark = pytest.mark.servers
@@ -48,6 +50,18 @@ class TestLife:
     def repository(self, saved_model: Path, tmp_path: Path) -> Path:
         publish(saved_model, tmp_path / "repository", 1)
         return tmp_path / "repository"
+
+    @pytest.fixture
+    def as_text(self, repository: Path) -> Path:
+        """The same, its graph in protobuf's text format."""
+        binary = repository / "1" / "saved_model.pb"
+        with parts_of_tensorflow():
+            from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+            saved = SavedModel.FromString(binary.read_bytes())
+        binary.with_suffix(".pbtxt").write_text(text_format.MessageToString(saved))
+        binary.unlink()
+        return repository
 
     @pytest.fixture
     def start(self, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]) -> Any:
@@ -260,6 +274,26 @@ class TestLife:
         with pytest.raises((ServerDied, ServerNotReady), match="did not become available"):
             server.wait_ready(60)
         assert "Traceback" not in server.log_tail(200)
+
+    def test_a_saved_model_as_text(
+        self,
+        start: Any,
+        as_text: Path,
+        contract: Contract,
+        reference: Reference,
+    ) -> None:
+        server = start(as_text)
+        server.wait_ready(60)
+        with RestClient(server.spec.url("rest"), MODEL, contract) as rest:
+            assert_answers(rest, reference)
+
+    def test_a_broken_saved_model_as_text(self, start: Any, as_text: Path) -> None:
+        file = as_text / "1" / "saved_model.pbtxt"
+        file.write_bytes(file.read_bytes()[:-100] + b"\xff")
+        server = start(as_text)
+        with pytest.raises((ServerDied, ServerNotReady), match="did not become available"):
+            server.wait_ready(60)
+        assert f"DATA_LOSS: Can't parse {file} as text proto" in server.log_tail(200)
 
     def test_nobody_there_is_unreachable(self, contract: Contract, reference: Reference) -> None:
         [port] = free_ports(1)
