@@ -74,7 +74,7 @@ def _check_files(flags: Flags) -> None:
 
     The binary reads some of these files later; the words are the same.
     """
-    read_metrics_path(flags.monitoring_config_file)
+    read_metrics_path(flags)
     read_server_credentials(flags.ssl_config_file)
     if flags.enable_batching and not flags.platform_config_file:
         read_batching_parameters(flags.batching_parameters_file).check_threads()

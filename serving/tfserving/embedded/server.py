@@ -73,7 +73,7 @@ def run(flags: Flags) -> None:
         StatusError: a model cannot be loaded, a file of settings cannot be read, or a port is taken.
         SystemExit: a signal came before the ports were open.
     """
-    metrics_path = read_metrics_path(flags.monitoring_config_file)
+    metrics_path = read_metrics_path(flags)
     models, metrics = Models(), Metrics()
     platforms = read_platforms(flags)
     load = counting_loader(flags, platforms, metrics)

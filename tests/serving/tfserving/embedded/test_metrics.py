@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from models.contract import Contract
-from models.errors import BadRequest, ServerDied
+from models.errors import BadRequest
 from serving.process import ProcessServer
 from serving.server import ServerSpec
 from serving.tfserving.client import GrpcClient, RestClient
@@ -82,12 +83,11 @@ def start(
 ) -> Iterator[Start]:
     started: list[ProcessServer] = []
 
-    def start(config: str | None, name: str = "monitoring.config") -> ProcessServer:
+    def start(config: str) -> ProcessServer:
         publish(saved_model, tmp_path / "repository", 1)
         spec = embedded_spec(MODEL, tmp_path / "repository", tmp_path / "work")
-        if config is not None:
-            (tmp_path / "monitoring.config").write_text(config)
-        flag = f"--monitoring_config_file={tmp_path / name}"
+        (tmp_path / "monitoring.config").write_text(config)
+        flag = f"--monitoring_config_file={tmp_path / 'monitoring.config'}"
         server = ProcessServer(replace(spec, command=(*spec.command, flag)))
         started.append(server)
         server.start()
@@ -325,16 +325,46 @@ def test_nothing_is_shown_unless_asked_for(start: Start, server: ProcessServer) 
 @pytest.mark.parametrize(
     ("config", "name", "words"),
     [
-        ("prometheus_config { enabled: true }", "monitoring.config", "Invalid protobuf file"),
-        (None, "nobody.config", "nobody.config: No such file"),
+        (
+            "prometheus_config { enabled: true }",
+            "config",
+            "INVALID_ARGUMENT: Invalid protobuf file: '{}'",
+        ),
+        ("", "config", "INVALID_ARGUMENT: {}; Invalid argument"),
+        (None, "nobody", "NOT_FOUND: {}; No such file or directory"),
     ],
 )
 def test_a_file_that_cannot_be_read_ends_the_server(
-    start: Start, config: str | None, name: str, words: str
+    saved_model: Path, tmp_path: Path, config: str | None, name: str, words: str
 ) -> None:
-    server = start(config, name)
-    with pytest.raises(ServerDied, match=words):
-        server.wait_ready(60)
+    if config is not None:
+        (tmp_path / name).write_text(config)
+    done = start_and_end(saved_model, tmp_path / name, "--rest_api_port=1")
+    assert done.returncode == 255
+    said = done.stdout.splitlines()
+    assert f"Failed to start server. Error: {words.format(tmp_path / name)}" in said
+
+
+@pytest.mark.servers
+def test_without_a_port_for_it_the_file_is_not_read(saved_model: Path, tmp_path: Path) -> None:
+    """The server ends for another reason, which it finds later."""
+    done = start_and_end(saved_model, tmp_path / "nobody", "--ssl_config_file=/nobody")
+    assert done.stdout.splitlines() == [
+        "Failed to start server. Error: NOT_FOUND: /nobody; No such file or directory"
+    ]
+
+
+def start_and_end(model: Path, file: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "serving.tfserving.embedded"),
+            *(f"--model_base_path={model}", f"--monitoring_config_file={file}", *flags),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.servers
