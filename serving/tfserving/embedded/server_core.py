@@ -158,8 +158,9 @@ class ServerCore:
 
         Those that are no longer configured do not count.
         """
-        if not self._flags.file_system_poll_wait_seconds and self._folders.missing():
-            raise not_found(self._folders.missing()[0])  # nobody would ever look again
+        missing = self._folders.missing(names)
+        if missing and not self._flags.file_system_poll_wait_seconds:
+            raise not_found(missing[0])  # nobody would ever look again
         reached = self._models.wait_reached(lambda: names & self._folders.names, after, is_over)
         failed = {name: state for name, state in reached.items() if state.state is State.END}
         if failed:

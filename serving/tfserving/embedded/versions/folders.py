@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from serving.tfserving.embedded.options.configuration import ModelSetup
@@ -61,10 +61,11 @@ class Folders:
             for setup in self._setups.values():
                 self._look_at(setup)
 
-    def missing(self) -> list[str]:
-        """What is said of the models that the last look found nothing for."""
+    def missing(self, names: Collection[str]) -> list[str]:
+        """What is said of those of these models that the last look found nothing for."""
         with self._lock:
-            return [message for message in self._said.values() if message]
+            said = {name: self._said.get(name) for name in names}
+            return [message for _, message in sorted(said.items()) if message]
 
     def watch(self, interval_seconds: float) -> None:
         """Look every so often, on a thread of its own, until ``stop``."""

@@ -110,7 +110,7 @@ class TestFolders:
         make(tmp_path, ["b", "b/1"])
         folders.update([ModelSetup("a", str(tmp_path / "a")), ModelSetup("b", str(tmp_path / "b"))])
         assert told == [("b", {1})]
-        assert len(folders.missing()) == 1
+        assert len(folders.missing(folders.names)) == 1
 
     def test_of_a_model_that_is_no_longer_configured_nothing_is_wanted(
         self, folders: Folders, told: list[tuple[str, set[int]]], tmp_path: Path
