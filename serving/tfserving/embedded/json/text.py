@@ -23,6 +23,8 @@ from serving.tfserving.embedded.status import invalid
 _LEVELS_OF_OBJECTS = 2
 _FEW = 16
 _QUOTE, _COLON = b'":'
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+_TOO_BIG = (b"e000", b"e+000", b"0" * 200)
 
 
 def parse_json(body: bytes) -> Any:
@@ -97,10 +99,34 @@ def _load_first(body: bytes) -> Any:
 
     Half as fast as the quick parser, a tenth where there are many objects.
     """
+    hold = _hold if _may_be_too_big(body) else None
     try:
-        return json.loads(body.decode(), parse_int=as_number, object_pairs_hook=_first_of_each)
+        return json.loads(
+            body.decode(),
+            parse_float=hold,
+            parse_int=hold or as_number,
+            object_pairs_hook=_first_of_each,
+        )
     except (ValueError, RecursionError):
         return None
+
+
+def _may_be_too_big(body: bytes) -> bool:
+    """Whether a number may be too large for a double: only with three digits of exponent, or very many others."""
+    shape = body.translate(_SHAPE)
+    return any(mark in shape for mark in _TOO_BIG)
+
+
+def _hold(digits: str) -> int | float:
+    """A number of any kind.
+
+    Raises:
+        ValueError: a double cannot hold it; infinity, which the parser would make of it, is what was not sent.
+    """
+    value = as_number(digits) if digits.lstrip("-").isdigit() else float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(digits)
+    return value
 
 
 def _first_of_each(members: list[tuple[str, Any]]) -> dict[str, Any]:

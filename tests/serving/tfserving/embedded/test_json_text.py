@@ -143,6 +143,26 @@ def test_a_name_twice_below_a_thousand_lists() -> None:
     assert value == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    "number", ["1e999", "-1E+400", "1e0309", "9" * 310, "-" + "9" * 310, "9" * 310 + ".5e-1"]
+)
+@pytest.mark.parametrize("word", ["1", "NaN", "-Infinity"])
+def test_a_number_beyond_a_double_is_none_whatever_else_is_there(number: str, word: str) -> None:
+    with pytest.raises(StatusError) as refused:
+        parse_json(f'{{"x": [{word}, {number}]}}'.encode())
+    at = len(f'{{"x": [{word}, ')
+    assert refused.value.message == (
+        f"JSON Parse error: Number too big to be stored in double. at offset: {at}"
+    )
+
+
+@pytest.mark.parametrize("number", ["1e300", "1e+099", "1e-999", "2" * 250, "-" + "2" * 250, "0.5"])
+def test_a_large_number_beside_nan_is_read(number: str) -> None:
+    found = parse_json(f'{{"e000": [NaN, {number}]}}'.encode())["e000"]
+    assert math.isnan(found[0])
+    assert found[1] == float(number)
+
+
 def test_no_depth_is_too_much() -> None:
     value = parse_json(b"[" * 50_000 + b"]" * 50_000)
     depth = 0
