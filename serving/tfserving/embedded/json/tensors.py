@@ -115,7 +115,9 @@ def _read_rows(body: Body, signature: Signature) -> dict[str, np.ndarray]:
 def _read_rows_whole(
     rows: list[Any], signature: Signature, has_truths: bool
 ) -> dict[str, np.ndarray] | None:
-    """All rows at once; None where anything is unusual."""
+    """All rows at once; None where anything is unusual: bytes, too, which might be an input named ``b64``."""
+    if is_base64(rows[0]):
+        return None
     if isinstance(rows[0], dict):
         try:
             names = signature.inputs.keys()
@@ -229,6 +231,8 @@ def _read_numbers(values: list[Any], name: str) -> np.ndarray | None:
         return None
     if name == "int32" and not _are_int32(array):
         return None
+    if array.dtype.kind != "f" and name == "float":
+        array = array.astype(np.float64)  # as RapidJSON's GetFloat, whatever else is in the list
     with np.errstate(over="ignore"):  # a double beyond float's range becomes infinity
         return array.astype(_DTYPES[name], copy=False).reshape(shape)
 
