@@ -185,9 +185,13 @@ def _unreadable(path: Path, kind: str) -> StatusError:
 
 
 def _restore(session: Session, graph: Any, folder: Path) -> None:
-    """Variables first, then the initialisation of tables; both may need the names of assets."""
+    """Variables first, then the initialisation of tables; both may need the names of assets.
+
+    Raises:
+        StatusError: an asset is not the version's own, as nothing outside its folder is read.
+    """
     assets = {
-        asset.tensor_info.name: str(folder / "assets" / asset.filename)
+        asset.tensor_info.name: str(_asset(folder, asset.filename))
         for asset in graph.asset_file_def
     }
     variables = folder / "variables" / "variables"
@@ -197,6 +201,13 @@ def _restore(session: Session, graph: Any, folder: Path) -> None:
     init_op = _init_op(graph)
     if init_op:
         session.run(init_op, assets)
+
+
+def _asset(folder: Path, name: str) -> Path:
+    """A file of the version's own; TensorFlow only joins the names, and would open any file."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise invalid(f"{folder}: the asset {name} is outside the version's folder")
+    return folder / "assets" / name
 
 
 def _init_op(graph: Any) -> str:

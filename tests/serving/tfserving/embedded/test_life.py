@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,18 @@ def assert_answers(client: Predictor, reference: Reference, batch_size: int = 20
         np.testing.assert_allclose(array, reference[name], atol=1e-5)
 
 
+@contextmanager
+def changing(binary: Path) -> Iterator[Any]:
+    """The message in a ``saved_model.pb``, written back after the block."""
+    with parts_of_tensorflow():
+        from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+        saved = SavedModel.FromString(binary.read_bytes())
+    yield saved
+    binary.unlink()  # published files are links to the exported ones
+    binary.write_bytes(saved.SerializeToString())
+
+
 class TestLife:
     """Starting and ending; every server here is one of its own."""
 
@@ -55,11 +68,8 @@ class TestLife:
     def as_text(self, repository: Path) -> Path:
         """The same, its graph in protobuf's text format."""
         binary = repository / "1" / "saved_model.pb"
-        with parts_of_tensorflow():
-            from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-            saved = SavedModel.FromString(binary.read_bytes())
-        binary.with_suffix(".pbtxt").write_text(text_format.MessageToString(saved))
+        with changing(binary) as saved:
+            binary.with_suffix(".pbtxt").write_text(text_format.MessageToString(saved))
         binary.unlink()
         return repository
 
@@ -294,6 +304,17 @@ class TestLife:
         with pytest.raises((ServerDied, ServerNotReady), match="did not become available"):
             server.wait_ready(60)
         assert f"DATA_LOSS: Can't parse {file} as text proto" in server.log_tail(200)
+
+    @pytest.mark.parametrize("name", ["../../vocabulary.txt", "/vocabulary.txt"])
+    def test_an_asset_outside_the_folder(self, start: Any, repository: Path, name: str) -> None:
+        folder = repository / "1"
+        (repository / "vocabulary.txt").touch()
+        with changing(folder / "saved_model.pb") as saved:
+            saved.meta_graphs[0].asset_file_def.add(filename=name).tensor_info.name = "Const:0"
+        server = start(repository)
+        with pytest.raises((ServerDied, ServerNotReady), match="did not become available"):
+            server.wait_ready(60)
+        assert f"{folder}: the asset {name} is outside the version's folder" in server.log_tail(200)
 
     def test_nobody_there_is_unreachable(self, contract: Contract, reference: Reference) -> None:
         [port] = free_ports(1)
