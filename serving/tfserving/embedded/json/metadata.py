@@ -7,8 +7,11 @@ by number, one space for each level.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
@@ -20,6 +23,11 @@ from serving.tfserving.embedded.requests.metadata import (
 )
 
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_PRECISIONS: dict[int, tuple[Callable[[Any], Any], int, int]] = {
+    FieldDescriptor.TYPE_FLOAT: (np.float32, 6, 9),
+    FieldDescriptor.TYPE_DOUBLE: (np.float64, 15, 17),
+}
+"""Of the numbers in default values."""
 _UNSAFE = re.compile(
     '[\x00-\x1f"\\\\<>\x7f-\x9f\xad\u0600-\u0603\u06dd\u070f\u17b4\u17b5\u200b-\u200f\u2028-\u202e'
     "\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0001"
@@ -61,6 +69,10 @@ def _in_order(document: dict[str, Any], kind: Any) -> dict[str, Any]:
 
 def _in_field(value: Any, field: Any) -> Any:
     kind = field.message_type
+    if field.type in _PRECISIONS:
+        several = value if isinstance(value, list) else [value]
+        spelt = [_digits(each, *_PRECISIONS[field.type]) for each in several]
+        return spelt if isinstance(value, list) else spelt[0]
     if kind is None or isinstance(value, str):  # a wrapped number of 64 bits is a text
         return value
     if kind.GetOptions().map_entry:
@@ -71,6 +83,19 @@ def _in_field(value: Any, field: Any) -> Any:
     return _in_order(value, kind)
 
 
+def _digits(value: float | str, kind: Callable[[Any], Any], few: int, enough: int) -> str:
+    """As ``SimpleFtoa`` and ``SimpleDtoa`` in ``io/strtod.cc``: few digits where those do."""
+    if isinstance(value, str):  # NaN and the infinities
+        return value
+    exact = float(kind(value))
+    text = f"{exact:.{few}g}"
+    return _Number(text if kind(text) == exact else f"{exact:.{enough}g}")
+
+
+class _Number(str):
+    """Digits, which are not quoted."""
+
+
 def _spell(value: Any, depth: int) -> str:
     if isinstance(value, dict):
         members = [f"{_quote(name)}: {_spell(each, depth + 1)}" for name, each in value.items()]
@@ -79,7 +104,8 @@ def _spell(value: Any, depth: int) -> str:
         return "[" + _lines([_spell(each, depth + 1) for each in value], depth) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _quote(value) if isinstance(value, str) else str(value)
+    is_text = isinstance(value, str) and not isinstance(value, _Number)
+    return _quote(value) if is_text else str(value)
 
 
 def _lines(texts: list[str], depth: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,13 @@ from serving.tfserving.embedded.json.answers import (
     write_outputs,
     write_regressions,
 )
-from serving.tfserving.embedded.json.metadata import write_status
+from serving.tfserving.embedded.json.metadata import write_metadata, write_status
 from serving.tfserving.embedded.json.tensors import Form
 from serving.tfserving.messages import (
     ClassificationResult,
     GetModelStatusResponse,
     RegressionResult,
+    SignatureDef,
 )
 
 SHAPES = [(3,), (1,), (0,), (2, 3), (2, 0), (0, 2), (2, 1, 3), (2, 3, 1, 2), (2, 2, 0, 2)]
@@ -255,3 +258,21 @@ def test_a_status_is_printed_as_protobuf_prints_it() -> None:
         "",
     ]
     assert write_status(GetModelStatusResponse()) == b'{\n "model_version_status": []\n}\n'
+
+
+def test_numbers_of_default_values_are_spelt_as_protobuf_does() -> None:
+    """``%g`` with 6 or 9 digits for a float, 15 or 17 for a double."""
+    floats = {
+        0.5: "0.5", 3: "3", -0.0: "-0", 1e5: "100000", 1e6: "1e+06", 1e10: "1e+10", 1e-7: "1e-07",
+        1 / 3: "0.333333343", 123456789: "123456792", math.inf: '"Infinity"', math.nan: '"NaN"',
+    }  # fmt: skip
+    doubles = {0.1: "0.1", 1e10: "10000000000", 1e15: "1e+15", 1 / 3: "0.33333333333333331"}
+    definition = SignatureDef()
+    definition.defaults["x"].float_val.extend(floats)
+    definition.defaults["x"].double_val.extend(doubles)
+    definition.defaults["x"].int64_val.append(-5)
+    model: Any = SimpleNamespace(name="m", version=1, definitions={"s": definition})
+    text = "".join(write_metadata(model).decode().split())
+    assert f'"float_val":[{",".join(floats.values())}]' in text
+    assert f'"double_val":[{",".join(doubles.values())}]' in text
+    assert '"int64_val":["-5"]' in text
