@@ -339,6 +339,78 @@ def test_a_load_that_hangs_neither_stops_the_answers_nor_the_end(
     assert "it is given up" in server.log_tail()
 
 
+def test_a_folder_that_is_filled_file_by_file(
+    start: Start,
+    repository: Path,
+    second_saved_model: Path,
+    answers: Answers,
+    reference: Reference,
+) -> None:
+    """The old version answers until the new one is whole; each piece is there for some attempts."""
+    server = start("--max_num_load_retries=100000", "--load_retry_interval_micros=10000")
+    folder = repository / "2"
+    folder.mkdir()
+    with asking(server, answers, reference["image"]):
+        wait_for(server, {1: "AVAILABLE", 2: "LOADING"})
+        for name in (
+            "variables/variables.index",
+            "variables/variables.data-00000-of-00001",
+            "saved_model.pb",
+        ):
+            whole = (second_saved_model / name).read_bytes()
+            (folder / name).parent.mkdir(exist_ok=True)
+            for size in (0, 1, len(whole) // 2, len(whole) - 1, len(whole)):
+                wait_for_attempts(server, 2)
+                wait_for_answers(answers, 1)
+                (folder / name).write_bytes(whole[:size])
+        wait_for(server, {1: "END", 2: "AVAILABLE"})
+        wait_for_answers(answers, 2)
+    assert answers.of("REST") == answers.of("gRPC") == {1, 2}
+
+
+def wait_for_attempts(server: ProcessServer, number: int) -> None:
+    """Until so many more attempts to load version 2 have failed."""
+
+    def failed() -> int:
+        return server.log_path.read_text().count(
+            "Loading servable: {name: digits version: 2} failed"
+        )
+
+    before, end = failed(), time.monotonic() + DEADLINE_SECONDS
+    while failed() < before + number:
+        assert time.monotonic() < end, server.log_tail()
+        time.sleep(0.02)
+
+
+def test_a_folder_that_is_deleted_while_it_is_loaded(
+    start: Start,
+    put: Published,
+    repository: Path,
+    second_saved_model: Path,
+    tmp_path: Path,
+    answers: Answers,
+    reference: Reference,
+) -> None:
+    """A pipe holds the reading up; what comes out of it when the folder is gone is no weights."""
+    server = start()
+    slow = tmp_path / "slow"
+    shutil.copytree(second_saved_model, slow)
+    data = slow / "variables" / "variables.data-00000-of-00001"
+    data.unlink()
+    os.mkfifo(data)
+    folder = publish(slow, repository, 2)
+    wait_for(server, {1: "AVAILABLE", 2: "LOADING"})
+    with asking(server, answers, reference["image"]):
+        wait_for_answers(answers, 1)
+        shutil.rmtree(folder)
+        data.write_bytes(b"no weights")
+        wait_for(server, {1: "AVAILABLE", 2: "END"})
+        wait_for_answers(answers, 1)
+        put(4)
+        wait_for(server, {1: "END", 4: "AVAILABLE"})
+    assert answers.of("REST") == answers.of("gRPC") == {1, 2}
+
+
 def test_a_base_path_that_vanishes_changes_nothing(
     start: Start, put: Published, repository: Path
 ) -> None:
