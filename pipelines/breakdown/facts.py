@@ -120,8 +120,11 @@ class BatchingPoint(Facts):
     requests_per_second: float
     p50_ms: float
     p99_ms: float | None = Field(description="Null for fewer than 459 requests")
+    p99_at_most_ms: float | None = Field(
+        None, description="Early stopping's estimate: with 99 % confidence p99 is not above it"
+    )
     within: bool = Field(
-        description="p99_ms is known and within the bound, and no answer was wrong"
+        description="p99_at_most_ms is known and within the bound, and no answer was wrong"
     )
 
 
@@ -133,6 +136,13 @@ class BatchingChoice(Facts):
     without: BatchingPoint | None = Field(
         description="The highest throughput within the bound without batching"
     )
+    gain: float | None = Field(
+        None,
+        description="Throughput of best over that of without, both measured once more in turn; null "
+        "where that was not done",
+    )
+    gain_low: float | None = Field(None, description="Of its 95 % interval")
+    gain_high: float | None = None
     reason: str = Field(description="The choice in words")
 
 
