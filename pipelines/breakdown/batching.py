@@ -138,6 +138,8 @@ def choose(points: Sequence[BatchingPoint], bound_ms: float) -> BatchingChoice:
         f"{server}: {named} serves most within {bound_ms:g} ms at p99, "
         f"{best.requests_per_second:,.0f} requests/s with {best.clients} clients"
     )
+    if without is None:
+        reason += "; without batching nothing keeps within it"
     return BatchingChoice(server=server, best=best, without=without, reason=reason)
 
 
