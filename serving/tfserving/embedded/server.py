@@ -32,6 +32,9 @@ from serving.tfserving.embedded.versions.models import Models
 GRACE_SECONDS = 5.0
 """How long requests in progress may take to finish when the server is stopped."""
 
+IDLE_SECONDS = 3600
+"""How long a REST connection may be silent between requests; TF Serving never closes it."""
+
 COLLECT_AFTER = 100_000
 """New containers, less those freed, after which the youngest are looked through; Python's own is 700."""
 
@@ -158,6 +161,7 @@ async def _rest_front(parts: Parts) -> AsyncIterator[None]:
             log_config=None,
             server_header=False,
             log_level="warning",
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=int(GRACE_SECONDS),
         )
     )

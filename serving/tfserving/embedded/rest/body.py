@@ -11,10 +11,17 @@ import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from grpc import StatusCode
+
+from serving.tfserving.embedded.status import StatusError
+
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 MAX_BYTES = 1 << 30
-"""Our own; TF Serving takes a body of any size."""
+"""Of one body, and of all together that have not ended. Our own; TF Serving takes any."""
+
+AROUND_PART = 64
+"""Bytes that a part of a body takes beside what is in it."""
 
 _MAX_UNPACKED_BYTES = 100 * 1024 * 1024
 """``ZLib::kMaxUncompressedBytes`` in ``compression/gzip_zlib.h``."""
@@ -26,23 +33,50 @@ class BodyTooLarge(Exception):
     """There is more than ``MAX_BYTES`` of it."""
 
 
-async def read_body(receive: Receive) -> bytes:
+class Intake:
+    """Counts what is held of bodies that have not ended, on all connections together."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def add(self, size: int) -> None:
+        """So many bytes more are held.
+
+        Raises:
+            StatusError: RESOURCE_EXHAUSTED, there is no room for them.
+        """
+        if self._bytes + size > MAX_BYTES:
+            raise StatusError(
+                StatusCode.RESOURCE_EXHAUSTED, "Too much of unfinished requests is held already"
+            )
+        self._bytes += size
+
+    def remove(self, size: int) -> None:
+        """So many bytes are held no longer."""
+        self._bytes -= size
+
+
+async def read_body(receive: Receive, intake: Intake) -> bytes:
     """All parts of the body as they came.
 
     Raises:
         BodyTooLarge: it does not end within the bound.
+        StatusError: RESOURCE_EXHAUSTED, it has no room beside others.
     """
     message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False):
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BYTES:
-            raise BodyTooLarge
+    parts: list[bytes] = [message.get("body", b"")]
+    size = 0
+    try:
+        while message.get("more_body", False):
+            held = len(parts[-1]) + AROUND_PART
+            intake.add(held)
+            size += held
+            message = await receive()
+            parts.append(message.get("body", b""))
+            if size + len(parts[-1]) > MAX_BYTES:
+                raise BodyTooLarge
+    finally:
+        intake.remove(size)
     return b"".join(parts)
 
 

@@ -1,15 +1,30 @@
-"""One connection by uvicorn, for clients of every kind.
+"""One connection by uvicorn, for clients of every kind: those that close their side, and those that do harm.
 
-uvicorn closes a connection when its client says that it will send no more, answered or not.
+libevent sets no bounds in TF Serving. Here a request that does not end holds neither memory nor a
+connection for ever.
 """
 
 from __future__ import annotations
 
+import asyncio
+
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_HEAD_BYTES = 64 * 1024
+"""Of request line and headers. libevent takes any, and answers 400, as here, where it is told a bound."""
+
+SILENCE_SECONDS = 60.0
+"""A request of which nothing more comes for so long is given up."""
+
+_AROUND_HEADER = len(b": \r\n")
+
+
+class HeadTooLarge(Exception):
+    """There is more than ``MOST_HEAD_BYTES`` of it. The parser makes a refusal of it."""
 
 
 class Connection(HttpToolsProtocol):
-    """Answers also a client that has closed its side."""
+    """Answers also a client that has closed its side, and waits only so long for half a request."""
 
     _is_reading = False
     """Whether a request has begun and not ended."""
@@ -17,14 +32,56 @@ class Connection(HttpToolsProtocol):
     """Requests that have ended without an answer; -1 where the answer came before the end."""
     _has_ended = False
     """Whether the client sends no more."""
+    _head_bytes = 0
+    """Of the request that is being read, as far as the parser has told."""
+    _untold_bytes = 0
+    """What the parser keeps to itself: a header comes from it when all of it is there."""
+    _last_read = 0.0
+    """When half a request was left waiting for more, on the event loop's clock."""
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn does not after an error: it would hold all this
+        if self._silence is not None:
+            self._silence.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._untold_bytes += len(data)
+        super().data_received(data)
+        if self._is_reading and not self.transport.is_closing():
+            self._wait_for_more()
 
     def on_message_begin(self) -> None:
         self._is_reading = True
+        self._head_bytes = self._untold_bytes = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._note_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._note_head(len(name) + len(value) + _AROUND_HEADER)
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self.note_body()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.note_end()
         super().on_message_complete()
+
+    def note_body(self) -> None:
+        """A part of a body is here."""
+        self._untold_bytes = 0
 
     def note_end(self) -> None:
         """A request is here as a whole."""
@@ -48,3 +105,29 @@ class Connection(HttpToolsProtocol):
         if not self._is_reading:
             self.cycle.keep_alive = False  # it is the last one
         return True
+
+    def _note_head(self, size: int) -> None:
+        self._untold_bytes = 0
+        self._head_bytes += size
+        if self._head_bytes > MOST_HEAD_BYTES:
+            raise HeadTooLarge
+
+    def _wait_for_more(self) -> None:
+        if self._untold_bytes > MOST_HEAD_BYTES:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        self._last_read = self.loop.time()
+        if self._silence is None:
+            self._silence = self.loop.call_later(SILENCE_SECONDS, self._end_silence)
+
+    def _end_silence(self) -> None:
+        self._silence = None
+        if not self._is_reading or self.transport.is_closing():
+            return
+        left = self._last_read + SILENCE_SECONDS - self.loop.time()
+        if self._unanswered > 0 or self.flow.read_paused:  # it is the client that waits
+            left = SILENCE_SECONDS
+        if left > 0:
+            self._silence = self.loop.call_later(left, self._end_silence)
+        else:
+            self.transport.close()

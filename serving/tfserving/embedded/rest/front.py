@@ -23,7 +23,13 @@ from serving.tfserving.embedded.json.metadata import write_metadata, write_statu
 from serving.tfserving.embedded.metrics import Metrics
 from serving.tfserving.embedded.options.flags import Flags
 from serving.tfserving.embedded.requests.metadata import model_status
-from serving.tfserving.embedded.rest.body import BodyTooLarge, Receive, read_body, unpack
+from serving.tfserving.embedded.rest.body import (
+    BodyTooLarge,
+    Intake,
+    Receive,
+    read_body,
+    unpack,
+)
 from serving.tfserving.embedded.rest.path import Target, find_target
 from serving.tfserving.embedded.rest.verbs import Verbs
 from serving.tfserving.embedded.status import StatusError, http_status, invalid
@@ -78,6 +84,9 @@ class RestFront:
         metrics: counts the requests.
         metrics_path: where the metrics are shown; None shows them nowhere.
         flags: the command line.
+
+    Attributes:
+        intake: counts the bodies that have not ended, whoever reads them.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class RestFront:
         metrics_path: str | None,
         flags: Flags,
     ) -> None:
+        self.intake = Intake()
         self._models = models
         self._desk = desk
         self._metrics = metrics
@@ -101,9 +111,12 @@ class RestFront:
             return
         path = _whole_path(scope)
         try:
-            body = await read_body(receive) if is_api(path) else b""
+            body = await read_body(receive, self.intake) if is_api(path) else b""
         except BodyTooLarge:
             await _send(send, _page(413, "Request Entity Too Large"))
+            return
+        except StatusError as error:
+            await _send(send, refuse_body(error))
             return
         reply = self.begin(scope["method"], path, scope["headers"], body)
         await _send(send, reply if isinstance(reply, Reply) else await reply)
@@ -204,6 +217,11 @@ class RestFront:
             return write_status(model_status(self._models.states(target.address)))
         with self._models.use(target.address) as servable:
             return write_metadata(servable)
+
+
+def refuse_body(error: StatusError) -> Reply:
+    """The answer to a request of which the rest is not read."""
+    return Reply(http_status(error.code), [_JSON, _CLOSE], write_error(error.message))
 
 
 def _preflight(origin: bytes) -> _Answer:

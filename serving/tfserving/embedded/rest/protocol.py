@@ -15,8 +15,10 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from serving.tfserving.embedded.rest.body import AROUND_PART
 from serving.tfserving.embedded.rest.connection import Connection
-from serving.tfserving.embedded.rest.front import Reply, RestFront, is_api
+from serving.tfserving.embedded.rest.front import Reply, RestFront, is_api, refuse_body
+from serving.tfserving.embedded.status import StatusError
 
 MOST_BYTES = 16 * 1024 * 1024
 """A longer body goes uvicorn's way, which stops reading from the connection meanwhile."""
@@ -52,9 +54,23 @@ class RestProtocol(Connection):
     outbox: Outbox
     _parts: list[bytes] | None = None
     """Of the body of a request on the short way; None on uvicorn's."""
+    _part_bytes = 0
+    """Of all of them."""
+    _counted_bytes = 0
+    """Of these, what the front's intake knows of: what is there at once is not counted."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._release()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._parts and not self.transport.is_closing():
+            self._hold()
 
     def on_headers_complete(self) -> None:
         self._parts = [] if self._is_short() else None
+        self._part_bytes = 0
         if self._parts is None:
             super().on_headers_complete()
 
@@ -62,7 +78,9 @@ class RestProtocol(Connection):
         if self._parts is None:
             super().on_body(body)
         else:
+            self.note_body()
             self._parts.append(body)
+            self._part_bytes += len(body) + AROUND_PART
 
     def on_message_complete(self) -> None:
         if self._parts is None:
@@ -70,6 +88,7 @@ class RestProtocol(Connection):
             return
         self.note_end()
         body, self._parts = b"".join(self._parts), None
+        self._release()
         front = cast(RestFront, self.app)
         method = self.parser.get_method().decode("ascii")
         pending = _Pending()
@@ -103,6 +122,23 @@ class RestProtocol(Connection):
                 return False
         return length <= MOST_BYTES
 
+    def _hold(self) -> None:
+        """Keep the parts until the rest of the body is here, if there is room for them."""
+        try:
+            cast(RestFront, self.app).intake.add(self._part_bytes - self._counted_bytes)
+        except StatusError as error:
+            self._parts = None
+            self._release()
+            self.transport.write(self._write(refuse_body(error)))
+            self.transport.close()
+        else:
+            self._counted_bytes = self._part_bytes
+
+    def _release(self) -> None:
+        if self._counted_bytes:
+            cast(RestFront, self.app).intake.remove(self._counted_bytes)
+            self._counted_bytes = 0
+
     async def _reply_later(self, pending: _Pending, reply: Coroutine[Any, Any, Reply]) -> None:
         try:
             found = await reply
@@ -112,14 +148,17 @@ class RestProtocol(Connection):
         self._reply(pending, found)
 
     def _reply(self, pending: _Pending, reply: Reply) -> None:
+        self.outbox.add(self, pending, self._write(reply, pending.keep_alive))
+
+    def _write(self, reply: Reply, keep_alive: bool = True) -> bytes:
         head = [STATUS_LINE[reply.status]]
         for name, value in (*self.server_state.default_headers, *reply.headers):
             head += (name, b": ", value, b"\r\n")
-        if not pending.keep_alive:
+        if not keep_alive:
             head.append(b"connection: close\r\n")
         head.append(b"content-length: %d\r\n\r\n" % len(reply.body))
         head.append(reply.body)
-        self.outbox.add(self, pending, b"".join(head))
+        return b"".join(head)
 
     def send(self, pending: _Pending, answer: bytes) -> None:
         """Write an answer, and go on with what the client has sent meanwhile."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import select
+import signal
 import socket
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 
 from serving.process import ProcessServer
@@ -18,6 +26,14 @@ from tests.serving.tfserving.embedded.test_rest_contract import ANSWER, connect,
 pytestmark = pytest.mark.servers
 
 BODY = b'{"instances": [2.0]}'
+SILENCE_SECONDS = 2.0
+MOST_BYTES = 8 << 20
+CHANGED = """
+from serving.tfserving.embedded.__main__ import entry
+from serving.tfserving.embedded.rest import body, connection
+{}
+entry()
+"""
 LARGE = json.dumps({"instances": list(range(20_000))}).encode()
 
 
@@ -45,6 +61,34 @@ def running(spec: ServerSpec) -> Iterator[ProcessServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def changed(
+    examples_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    embedded_spec: Callable[..., ServerSpec],
+) -> Callable[[str], Iterator[ProcessServer]]:
+    """A server with another bound than ours."""
+
+    def run(change: str) -> Iterator[ProcessServer]:
+        folder = tmp_path_factory.mktemp("changed")
+        publish(examples_model, folder / "repository", 1)
+        spec = embedded_spec("half", folder / "repository", folder / "work")
+        command = (sys.executable, "-c", CHANGED.format(change), *spec.command[3:])
+        return running(replace(spec, command=command))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def impatient_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+    yield from changed(f"connection.SILENCE_SECONDS = {SILENCE_SECONDS}")
+
+
+@pytest.fixture(scope="module")
+def small_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+    yield from changed(f"body.MAX_BYTES = {MOST_BYTES}")
 
 
 @pytest.fixture(params=["half_server", "batching_server"])
@@ -99,3 +143,181 @@ class TestHalfClosed:
             connection.sendall(raw("HTTP/1.1", BODY)[:cut])
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
+
+
+def answers(server: ProcessServer) -> bool:
+    url = f"{server.spec.url('rest')}/v1/models/half:predict"
+    return httpx.post(url, content=BODY, trust_env=False).json() == {"predictions": [3.0]}
+
+
+def ends(connection: socket.socket) -> bool:
+    """Whether the server closes it, sooner or later; bytes that it had not read reset it."""
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):
+            pass
+    return True
+
+
+def head(length: int, header: str = "") -> bytes:
+    """Of a request that announces a body."""
+    return (
+        f"POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\n{header}"
+        f"Content-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+CHUNKED = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class TestHeads:
+    """Request lines and headers beyond all measure."""
+
+    @pytest.mark.parametrize(
+        ("start", "more"),
+        [
+            (b"GET /v1/models/half HTTP/1.1\r\n", b"name: value\r\n" * 1000),
+            (b"GET /v1/models/half HTTP/1.1\r\nname: ", b"v" * 10_000),
+            (b"GET /v1/models/half HTTP/1.1\r\n", b"n" * 10_000),
+            (b"GET /", b"p" * 10_000),
+            (CHUNKED + b"0\r\n", b"name: value\r\n" * 1000),
+            (CHUNKED + b"0\r\nname: ", b"v" * 10_000),
+        ],
+        ids=["headers", "value", "name", "path", "trailers", "trailer"],
+    )
+    def test_one_without_end_is_refused(
+        self, half_server: ProcessServer, start: bytes, more: bytes
+    ) -> None:
+        process = psutil.Process(half_server.pid)
+        before = process.memory_info().rss
+        with connect(half_server) as connection:
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(start)
+                while sent < 32 << 20:
+                    connection.sendall(more)
+                    sent += len(more)
+            assert sent < 32 << 20
+        assert process.memory_info().rss - before < 16 << 20
+        assert answers(half_server)
+
+    def test_the_bound_is_64_kib(self, half_server: ProcessServer) -> None:
+        for size, status in ((60_000, "200"), (70_000, "400")):
+            with connect(half_server) as connection, connection.makefile("rb") as stream:
+                connection.sendall(head(len(BODY), f"name: {'v' * size}\r\n") + BODY)
+                assert read_answer(stream)[0].split()[1] == status
+
+    def test_every_request_of_a_connection_has_its_own(self, half_server: ProcessServer) -> None:
+        whole = head(len(BODY), f"name: {'v' * 30_000}\r\n") + BODY
+        with connect(half_server) as connection, connection.makefile("rb") as stream:
+            for count in (1, 1, 4):
+                connection.sendall(whole * count)
+                assert [read_answer(stream)[2] for _ in range(count)] == [ANSWER] * count
+
+
+class TestHalfRequests:
+    """What has begun and does not end."""
+
+    @pytest.mark.parametrize(
+        "half",
+        [head(100)[:30], head(100), head(100) + BODY, CHUNKED, CHUNKED + b"5\r\nabc"],
+        ids=["head", "no body", "body", "no chunk", "chunk"],
+    )
+    def test_silence_ends_it(self, impatient_server: ProcessServer, half: bytes) -> None:
+        with connect(impatient_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(raw("HTTP/1.1", BODY))
+            assert read_answer(stream)[2] == ANSWER
+            connection.sendall(half)
+            assert stream.read() == b""
+        assert answers(impatient_server)
+
+    @pytest.mark.parametrize("start", [head(len(BODY)), CHUNKED], ids=["length", "chunked"])
+    def test_slowness_does_not(self, impatient_server: ProcessServer, start: bytes) -> None:
+        chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+        rest = chunked if start is CHUNKED else BODY
+        pieces = [start[:20], start[20:], rest[:7], rest[7:12], rest[12:]]
+        with connect(impatient_server) as connection, connection.makefile("rb") as stream:
+            for piece in pieces:
+                time.sleep(0.4 * SILENCE_SECONDS)
+                connection.sendall(piece)
+            assert read_answer(stream)[2] == ANSWER
+
+    def test_between_requests_there_may_be_silence(self, impatient_server: ProcessServer) -> None:
+        with connect(impatient_server) as connection, connection.makefile("rb") as stream:
+            for piece in (raw("HTTP/1.1", BODY)[:30], raw("HTTP/1.1", BODY)[30:]):
+                connection.sendall(piece)
+                time.sleep(0.1)
+            assert read_answer(stream)[2] == ANSWER
+            time.sleep(2 * SILENCE_SECONDS)
+            connection.sendall(raw("HTTP/1.1", BODY))
+            assert read_answer(stream)[2] == ANSWER
+
+    @pytest.mark.parametrize("start", [head(1 << 20), CHUNKED], ids=["length", "chunked"])
+    def test_all_together_have_a_bound(self, small_server: ProcessServer, start: bytes) -> None:
+        """Beyond it those that do not come in one piece are refused; others are answered."""
+        process = psutil.Process(small_server.pid)
+        before = process.memory_info().rss
+        if start is CHUNKED:
+            start += b"%x\r\n" % (1 << 20)
+        with contextlib.ExitStack() as stack:
+            for _ in range(100):
+                connection = stack.enter_context(connect(small_server))
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(start + b" " * 500_000)
+            last = stack.enter_context(connect(small_server))
+            last.sendall(start)
+            for _ in range(15):  # one after the other, so that nothing unread resets the answer
+                last.sendall(b" " * 50_000)
+                if select.select([last], [], [], 0.2)[0]:
+                    break
+            stream = stack.enter_context(last.makefile("rb"))
+            status, headers, body = read_answer(stream)
+            assert status == "HTTP/1.1 429 Too Many Requests"
+            assert headers["connection"] == "close"
+            assert json.loads(body) == {"error": "Too much of unfinished requests is held already"}
+            assert stream.read() == b""
+            assert answers(small_server)
+            assert process.memory_info().rss - before < 6 * MOST_BYTES
+        with connect(small_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(head(MOST_BYTES // 2))  # all of it is free again
+            for _ in range(8):
+                connection.sendall(b" " * (MOST_BYTES // 16))
+            assert read_answer(stream)[0].startswith("HTTP/1.1 400")
+
+    def test_many_hold_up_nobody(self, half_server: ProcessServer) -> None:
+        halves = [head(100)[:30], head(100), head(100) + BODY, CHUNKED, CHUNKED + b"5\r\nabc"]
+        with contextlib.ExitStack() as stack:
+            for half in halves * 100:
+                stack.enter_context(connect(half_server)).sendall(half)
+            for _ in range(10):
+                assert answers(half_server)
+
+
+def test_an_idle_connection_stays(half_server: ProcessServer) -> None:
+    """Longer than uvicorn's own 5 s, with a request before it and without."""
+    with (
+        connect(half_server) as used,
+        used.makefile("rb") as stream,
+        connect(half_server) as fresh,
+        fresh.makefile("rb") as fresh_stream,
+    ):
+        used.sendall(raw("HTTP/1.1", BODY))
+        assert read_answer(stream)[2] == ANSWER
+        time.sleep(6)
+        for connection, answer in ((used, stream), (fresh, fresh_stream)):
+            connection.sendall(raw("HTTP/1.1", BODY))
+            assert read_answer(answer)[2] == ANSWER
+
+
+def test_connections_that_are_open_do_not_hold_up_the_end(
+    examples_model: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> None:
+    publish(examples_model, tmp_path / "repository", 1)
+    for server in running(embedded_spec("half", tmp_path / "repository", tmp_path / "work")):
+        process = psutil.Process(server.pid)
+        with connect(server) as idle, connect(server) as fresh, connect(server) as half:
+            idle.sendall(raw("HTTP/1.1", BODY))
+            assert idle.recv(100)
+            half.sendall(head(100) + BODY)
+            os.kill(server.pid, signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+            assert all(ends(each) for each in (idle, fresh, half))
