@@ -21,19 +21,31 @@ Work = Coroutine[Any, Any, Answer]
 """A request's work: a coroutine that awaits nothing but a ``Later``, directly or through others."""
 
 
+def timed_out() -> StatusError:
+    """The words are those of TensorFlow's ``direct_session.cc``."""
+    return StatusError(StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+
+
 class Later:
     """Awaited in a request's work where the answer comes later and no thread is to wait for it.
 
     Args:
         start: called in the event loop; what it returns is awaited there.
         now: gives the answer in the thread that calls, where there is no event loop.
+        overdue: says how the request is refused where its time is over before the answer is there.
     """
 
-    __slots__ = ("now", "start")
+    __slots__ = ("now", "overdue", "start")
 
-    def __init__(self, start: Callable[[], Awaitable[Any]], now: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[Any]],
+        now: Callable[[], Any],
+        overdue: Callable[[], StatusError] = timed_out,
+    ) -> None:
         self.start = start
         self.now = now
+        self.overdue = overdue
 
     def __await__(self) -> Generator[Later, Any, Any]:
         return (yield self)
@@ -115,8 +127,7 @@ class Desk:
             reached = found
         self._requests += 1
         self._bytes += size
-        finish = self._finish(work, reached, size)
-        return finish if timeout_seconds is None else _within(timeout_seconds, finish)
+        return self._finish(work, reached, size, timeout_seconds)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -135,22 +146,27 @@ class Desk:
     def _takes_at_most(self, seconds: float, size: int) -> bool:
         return size <= self.SMALL_BYTES and self._mean_seconds[size.bit_length()] <= seconds
 
-    async def _finish(self, work: Work[Any], reached: Later | None, size: int) -> Done:
+    async def _finish(
+        self, work: Work[Any], reached: Later | None, size: int, timeout_seconds: float | None
+    ) -> Done:
         """Go on with the work to its end."""
         step: Callable[[], Later] = partial(work.send, None)
         try:
-            while True:
-                is_for_here = False  # else it would be done
-                if reached is not None:
-                    step = await _answer_of(reached, work)
-                    is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
-                if is_for_here:
-                    found = self._step_here(step, size)
-                else:
-                    found = await self._on_thread(work, step, size)
-                if isinstance(found, Done):
-                    return found
-                reached = found
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    is_for_here = False  # else it would be done
+                    if reached is not None:
+                        step = await _answer_of(reached, work)
+                        is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
+                    if is_for_here:
+                        found = self._step_here(step, size)
+                    else:
+                        found = await self._on_thread(work, step, size)
+                    if isinstance(found, Done):
+                        return found
+                    reached = found
+        except TimeoutError:
+            raise (reached.overdue() if reached else timed_out()) from None
         finally:
             self._requests -= 1
             self._bytes -= size
@@ -250,14 +266,3 @@ async def _answer_of(later: Later, work: Work[Any]) -> Callable[[], Later]:
         work.close()
         raise
     return partial(work.send, found)
-
-
-async def _within(timeout_seconds: float, waiting: Awaitable[Done]) -> Done:
-    """The words are those of TensorFlow's ``direct_session.cc``."""
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            return await waiting
-    except TimeoutError:
-        raise StatusError(
-            StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
-        ) from None

@@ -32,6 +32,7 @@ class Request:
         since: when it came, on the monotonic clock.
         parts: the outputs of each slice, as soon as they are there.
         missing: slices without outputs yet.
+        is_taken: whether a batch with some of it has been taken from the queue.
     """
 
     inputs: Tensors
@@ -39,6 +40,7 @@ class Request:
     since: float = field(default_factory=time.monotonic)
     parts: list[Tensors | None] = field(default_factory=list)
     missing: int = 0
+    is_taken: bool = False
 
     def slice(self, start: int, stop: int, whole: int) -> Slice:
         """Some of the rows, for one batch; ``whole`` is how many there are."""

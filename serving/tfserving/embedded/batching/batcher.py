@@ -12,20 +12,21 @@ loop is woken once for all of its requests.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from grpc import StatusCode
 
-from serving.tfserving.embedded.batching.batch import Tensors, count_rows, join
+from serving.tfserving.embedded.batching.batch import Request, Tensors, count_rows, join
 from serving.tfserving.embedded.batching.queue import Queue
 from serving.tfserving.embedded.batching.scheduler import Scheduler
-from serving.tfserving.embedded.desk import Later
+from serving.tfserving.embedded.desk import Later, timed_out
 from serving.tfserving.embedded.metrics import BatchingMetrics
 from serving.tfserving.embedded.options.batching_parameters import BatchingParameters
+from serving.tfserving.embedded.status import StatusError
 
 if TYPE_CHECKING:
     from serving.tfserving.embedded.graph.signature import Signature
@@ -36,6 +37,37 @@ Run = Callable[["Signature", Tensors], dict[str, np.ndarray]]
 
 DRAIN_SECONDS = 60.0
 """Longest wait for the batches of a version that is closed; their requests have gone by then."""
+
+
+class Place:
+    """A request's place in a queue.
+
+    Args:
+        submit: puts the request there.
+    """
+
+    __slots__ = ("_request", "_submit")
+
+    def __init__(self, submit: Callable[[], Request]) -> None:
+        self._submit = submit
+        self._request: Request | None = None
+
+    def take(self) -> Awaitable[dict[str, np.ndarray]]:
+        """Wait there; returns what the answer comes to.
+
+        Raises:
+            StatusError: the queue does not take the request.
+        """
+        self._request = self._submit()
+        return self._request.answer
+
+    def overdue(self) -> StatusError:
+        """As ``BatchingSession::ProcessBatch``, which says so only when it is the batch's turn."""
+        if self._request is None or self._request.is_taken:
+            return timed_out()
+        return StatusError(
+            StatusCode.RESOURCE_EXHAUSTED, "Run() timeout exceeded while waiting in batching queue"
+        )
 
 
 class Batcher:
@@ -78,9 +110,11 @@ class Batcher:
         """
         rows = count_rows(inputs)
         self.metrics.count_request(rows, len(inputs))
+        place = Place(partial(self._submit, signature, inputs, rows, frozenset(wanted)))
         answer: dict[str, np.ndarray] = await Later(
-            partial(self._submit, signature, inputs, rows, frozenset(wanted)),
+            place.take,
             partial(self._answer_alone, signature, inputs, rows, frozenset(wanted)),
+            place.overdue,
         )
         return answer
 
@@ -100,7 +134,7 @@ class Batcher:
 
     def _submit(
         self, signature: Signature, inputs: Tensors, rows: int, wanted: frozenset[str]
-    ) -> asyncio.Future[dict[str, np.ndarray]]:
+    ) -> Request:
         key = (signature.name, wanted)
         queue = self._queues.get(key)
         if queue is None:

@@ -104,7 +104,7 @@ class Queue:
         """When the first batch is ready though it has room, on the monotonic clock."""
         return self._batches[0].opened + self._timeout_seconds
 
-    def add(self, inputs: Tensors, rows: int) -> asyncio.Future[dict[str, np.ndarray]]:
+    def add(self, inputs: Tensors, rows: int) -> Request:
         """Put a request into the last batch, and into new ones where it has no room.
 
         Raises:
@@ -125,7 +125,7 @@ class Queue:
             batch.slices.append(request.slice(start, stop, rows))
             batch.size += stop - start
         self.owner.scheduler.notice(self, was_empty)
-        return request.answer
+        return request
 
     def take(self, now: float) -> Batch | None:
         """The first batch, if it is ready; without the requests that nobody waits for any more."""
@@ -136,6 +136,8 @@ class Queue:
             batch.slices = [each for each in batch.slices if not each.request.answer.done()]
             batch.size = sum(each.size for each in batch.slices)
             if batch.slices:
+                for each in batch.slices:
+                    each.request.is_taken = True
                 self._running += 1
                 self.owner.enter()
                 return batch

@@ -313,6 +313,41 @@ def test_who_gives_up_leaves_nothing_behind(serve: Serve) -> None:
     assert answer["total"].tolist() == [4, 4]
 
 
+@pytest.fixture
+def hurried(
+    mirror: Path, tmp_path: Path, embedded_spec: Callable[..., ServerSpec]
+) -> Iterator[Client]:
+    """A client of a server that lets REST wait for half a second, and batches for a minute."""
+    parameters = tmp_path / "parameters"
+    parameters.write_text(f"max_batch_size {{ value: 2 }} {WAIT_LONG}")
+    publish(mirror / "saved_model", tmp_path / "repository", 1)
+    spec = embedded_spec(MODEL, tmp_path / "repository", tmp_path / "work")
+    extra = (
+        "--enable_batching",
+        f"--batching_parameters_file={parameters}",
+        "--rest_api_timeout_in_ms=500",
+    )
+    server = ProcessServer(replace(spec, command=(*spec.command, *extra)))
+    server.start()
+    try:
+        server.wait_ready(60)
+        yield Client(server)
+    finally:
+        server.stop()
+
+
+def test_time_that_is_over_in_the_queue(hurried: Client) -> None:
+    url = f"{hurried.server.spec.url('rest')}/v1/models/{MODEL}:predict"
+    answer = httpx.post(url, json={"inputs": ones(1)}, timeout=SECONDS, trust_env=False)
+    assert (answer.status_code, answer.json()) == (
+        429,
+        {"error": "Run() timeout exceeded while waiting in batching queue"},
+    )
+    assert hurried.over_rest(x=ones(2))["rows"].tolist() == [2, 2]  # nothing is left behind
+    code, _ = refused(lambda: hurried.over_grpc(seconds=2, x=ones(1)))
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED  # the limit is REST's: here it is the client's
+
+
 def test_parameters_of_the_version_s_own(serve: Serve) -> None:
     """The server's own, for batches of one row, hold for neither."""
     own = "max_batch_size { value: 3 } allowed_batch_sizes: 3 batch_timeout_micros { value: 100 }"
