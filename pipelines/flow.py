@@ -39,8 +39,8 @@ from pipelines.facts import (
 from pipelines.in_service import baseline_for
 from pipelines.infra import bless_infra
 from pipelines.measure import (
-    full_measurement,
     judge_measurements,
+    kept_measurement,
     measure,
     measurement_digest,
 )
@@ -400,17 +400,17 @@ def measure_servers(
 ) -> Measurements:
     """What both cost; measured again only where something changed, or where it is asked for.
 
-    The flow measures quickly. A full measurement of the same, by `make measure`, is taken instead.
+    The flow measures quickly. A longer measurement of the same, by `make measure`, is taken instead.
     """
-    full = None if remeasure else full_measurement(run.space, manifest, started)
+    kept = None if remeasure else kept_measurement(run.space, manifest, started)
     found: Measurements = run.submit(
         measure,
         manifest,
         started,
         QUICK,
-        full,
+        kept,
         after=["check_across"],
-        key=measurement_digest(manifest, started, full.measured if full else QUICK),
+        key=measurement_digest(manifest, started, kept.measured if kept else QUICK),
         made=run.space.version_folder(manifest.version) / HISTOGRAMS,
         refresh=remeasure,
         retries=1,

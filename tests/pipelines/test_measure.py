@@ -108,7 +108,7 @@ class Space:
     ("digest", "quick", "taken"),
     [("the same", False, True), ("another", False, False), ("the same", True, False)],
 )
-def test_a_full_measurement_of_the_same_is_taken_and_no_other(
+def test_a_kept_measurement_of_the_same_is_taken_and_no_other(
     digest: str, quick: bool, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure, "measurement_digest", lambda *_: "the same")
@@ -117,9 +117,9 @@ def test_a_full_measurement_of_the_same_is_taken_and_no_other(
     space: Any = Space(tmp_path)
     manifest: Any = SimpleNamespace(version=2)
     started: Any = None
-    assert measure.full_measurement(space, manifest, started) is None
+    assert measure.kept_measurement(space, manifest, started) is None
     (tmp_path / "2-measure.json").write_text(kept.model_dump_json())
-    assert (measure.full_measurement(space, manifest, started) == kept) is taken
+    assert (measure.kept_measurement(space, manifest, started) == kept) is taken
     if taken:
         assert measure.measure(space, manifest, started, QUICK, kept) is kept
 
@@ -127,7 +127,7 @@ def test_a_full_measurement_of_the_same_is_taken_and_no_other(
 def test_a_measurement_of_an_older_program_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "2-measure.json").write_text('{"measured": "2024-01-01", "gone": 1}')
     space: Any = Space(tmp_path)
-    assert measure.full_measurement(space, SimpleNamespace(version=2), None) is None  # type: ignore[arg-type]
+    assert measure.kept_measurement(space, SimpleNamespace(version=2), None) is None  # type: ignore[arg-type]
 
 
 class Servers:
@@ -136,16 +136,21 @@ class Servers:
     servers = ()
 
 
-def test_a_short_measurement_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [3, 31, 600])
+def test_a_measurement_is_taken_only_for_as_long_as_it_lasted(
+    tmp_path: Path, seconds: float
+) -> None:
     manifest: Any = SimpleNamespace(version=2, artifacts=[])
     space: Any = Space(tmp_path)
     started: Any = Servers()
-    for plan, taken in ((LoadPlan.full(30), False), (LoadPlan.full(), True)):
+    plan = LoadPlan.full(seconds)
+    told = {"quick": False, "short": plan.short}
+    for said, taken in ((plan.windows * plan.stream_seconds, True), (600.1, False)):
+        load = load_of().model_copy(update=told | {"seconds_per_scenario": said})
         digest = measure.measurement_digest(manifest, started, plan)
-        load = load_of().model_copy(update={"quick": False, "short": plan.short})
         kept = Measurements(measured=datetime.now(UTC), digest=digest, load=load)
         (tmp_path / "2-measure.json").write_text(kept.model_dump_json())
-        assert (measure.full_measurement(space, manifest, started) == kept) is taken
+        assert (measure.kept_measurement(space, manifest, started) == kept) is taken
 
 
 def test_a_short_run_says_that_it_is_not_by_the_rule() -> None:
