@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from models.arrays import read_arrays
 from models.artifact import Manifest
 from models.errors import ArtifactCorrupt, ArtifactMissing
+from models.formats import Format
 from models.framework import FRAMEWORKS, FrameworkName
 from models.verbs import PREDICTED
 from pipelines.facts import DataFacts, PushRecord
@@ -33,10 +34,33 @@ class InService:
     def version(self) -> int:
         return self.record.version
 
+    def check(self, manifest: Manifest) -> None:
+        """A number may have been given to other models since.
+
+        Args:
+            manifest: of the version of the same number.
+
+        Raises:
+            ArtifactCorrupt: it lists other files than those that were pushed.
+        """
+        pushed = self.record.artifacts or self.files.digests(self.record.case)
+        if pushed != served_digests(manifest):
+            raise ArtifactCorrupt(
+                f"Version {self.version} was pushed with other files than its manifest lists now: "
+                f"{self.files.home}.",
+                "A number that was pushed keeps its files: `make demo FRESH=1` makes the models anew, under a "
+                "number of their own.",
+            )
+
     @property
     def key(self) -> str:
         """What tells its models apart from others'."""
         return " ".join(self.record.training[name] for name in FRAMEWORKS)
+
+
+def served_digests(manifest: Manifest) -> dict[str, str]:
+    """By format: sha256 of the two files that servers read."""
+    return {str(form): manifest.artifact(form).sha256 for form in (Format.SAVED_MODEL, Format.MAR)}
 
 
 def model_in_service(space: Workspace) -> InService | None:
@@ -57,7 +81,7 @@ def pushed_model(space: Workspace, version: int | None) -> InService | None:
 
 def baseline_for(space: Workspace, data: DataFacts) -> InService | None:
     """The model in service that a candidate is held against; for the one that is in service itself, the one
-    before it, so that a run that is repeated asks the same question again.
+    before it, so that a run that is repeated asks the same question again. What is made anew is another candidate.
 
     Args:
         space: the case.
@@ -65,7 +89,7 @@ def baseline_for(space: Workspace, data: DataFacts) -> InService | None:
     """
     found = model_in_service(space)
     mine = {name: space.training_folder(name, data.basis).name for name in FRAMEWORKS}
-    if found is None or found.record.training != mine:
+    if space.fresh or found is None or found.record.training != mine:
         return found
     return pushed_model(space, found.record.replaced)
 
@@ -142,7 +166,7 @@ def scores_of(
 
 def _manifest_of(space: Workspace, found: InService) -> Manifest:
     manifest = space.manifest(found.version)
-    found.files.check(manifest, space.case.name)
+    found.check(manifest)
     return manifest
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from models.artifact import Manifest
-from models.errors import NotBlessed
+from models.errors import ArtifactCorrupt, NotBlessed
 from models.framework import FRAMEWORKS, TITLES
 from pipelines.facts import (
     Blessings,
@@ -24,12 +24,12 @@ from pipelines.facts import (
     PushRecord,
     ValidationFacts,
 )
-from pipelines.in_service import InService, model_in_service
+from pipelines.in_service import InService, model_in_service, pushed_model, served_digests
 from pipelines.serve import left_running
 from pipelines.tfx.lineage import recorded_push
 from pipelines.workspace import Workspace, log
 from serving.endpoints import FRAMEWORK_OF
-from serving.pushed import find_push, put_in_service, stage_pair, withdraw
+from serving.pushed import put_in_service, stage_pair, withdraw
 
 SERVER_TITLES = {"tfserving": "TF Serving", "torchserve": "TorchServe"}
 
@@ -115,11 +115,12 @@ def unblessed_models(evaluated: EvaluationFacts) -> list[str]:
 def _put_in_place(
     space: Workspace, manifest: Manifest, blessings: Blessings, before: InService | None
 ) -> PushFacts:
-    known = find_push(space.pushed_folder(), manifest.version)
+    known = _pushed_before(space, manifest.version)
     if known:
-        known.check(manifest, space.case.name)
-    again = before is not None and before.version == manifest.version
-    replaced = before.record.replaced if before and again else before and before.version
+        known.check(manifest)
+    artifacts = served_digests(manifest)
+    again = before if before and before.version == manifest.version else None
+    replaced = again.record.replaced if again else before and before.version
     record = PushRecord(
         case=space.case.name,
         version=manifest.version,
@@ -127,10 +128,12 @@ def _put_in_place(
         replaced=replaced,
         training=dict(manifest.training),
         trained_on=blessings.validated.trained_on,
+        artifacts=artifacts,
         evaluation_blessings=blessings.evaluated.blessings,
         infra_blessings=blessings.infra.blessings,
     )
-    if not again:
+    # What lies there damaged is laid out anew.
+    if again is None or again.files.digests(space.case.name) != artifacts:
         folder = space.version_folder(manifest.version)
         stage_pair(
             space.pushed_folder(),
@@ -142,7 +145,7 @@ def _put_in_place(
         try:
             with recorded_push(space, manifest, blessings):
                 put_in_service(space.pushed_folder(), manifest.version)
-        except Exception:
+        except BaseException:
             if known is None:  # half a push is none
                 withdraw(space.pushed_folder(), manifest.version)
             raise
@@ -159,6 +162,14 @@ def _put_in_place(
             checks=[_check(Outcome.PASS, f"version {manifest.version} is in service{instead}")]
         ),
     )
+
+
+def _pushed_before(space: Workspace, version: int) -> InService | None:
+    """None also where its record cannot be read: then it is pushed as if for the first time."""
+    try:
+        return pushed_model(space, version)
+    except ArtifactCorrupt:
+        return None
 
 
 def _tell_servers(space: Workspace, manifest: Manifest) -> None:

@@ -49,5 +49,6 @@ class PushRecord(Facts):
     replaced: int | None = Field(description="The version that was in service before")
     training: dict[str, str] = Field(description="By framework: the folder of its training")
     trained_on: list[int] = Field(description="Spans")
+    artifacts: dict[str, str] = Field({}, description="By format: sha256 of what was pushed")
     evaluation_blessings: dict[FrameworkName, int] = Field(description="Ids in the lineage")
     infra_blessings: dict[str, int] = Field(description="By server: ids in the lineage")

@@ -75,6 +75,8 @@ def replay(
             with _something_in_service(space):
                 restore_service(space, history)
                 facts = work_on(space, spans, policy, _before(space, history), digest)
+            for later in numbers[place + 1 :]:  # they began with what was in service then
+                _path(space, later).unlink(missing_ok=True)
             write_text(_path(space, number), facts.model_dump_json(indent=2) + "\n")
             worked += 1
         else:
@@ -122,17 +124,19 @@ def _before(space: Workspace, history: Sequence[SpanFacts]) -> Before:
     if not history or history[-1].in_service is None:
         return Before()
     last = history[-1]
-    born = next(each for each in history if each.pushed and each.candidate == last.in_service)
+    born = next(
+        (each for each in history if each.pushed and each.candidate == last.in_service), None
+    )
     return Before(
         frozen=pushed_model(space, last.frozen),
         service=pushed_model(space, last.in_service),
-        blessed=[each for each in born.performance if each.line == "candidate"],
+        blessed=[each for each in born.performance if each.line == "candidate"] if born else [],
     )
 
 
 def _digest(space: Workspace, policy: Policy, history: Sequence[SpanFacts]) -> str:
     return digest_of_parts(
-        history[-1].digest if history else "",
+        *([history[-1].digest, history[-1].in_service, history[-1].frozen] if history else [""]),
         space.version_digest(space.data_key()),
         policy.model_dump_json(),
         space.validation_digest(""),

@@ -30,6 +30,7 @@ from pipelines.in_service import (
     manifest_in_service,
     manifest_to_serve,
     model_in_service,
+    served_digests,
 )
 from pipelines.push import push
 from pipelines.settings import Settings
@@ -60,6 +61,7 @@ def put(space: Workspace, number: int, replaced: int | None = None) -> None:
         replaced=replaced,
         training={"tensorflow": f"tensorflow-{number}", "pytorch": f"pytorch-{number}"},
         trained_on=[1, 2, 3],
+        artifacts=served_digests(space.manifest(number)),
         evaluation_blessings={},
         infra_blessings={},
     )
@@ -201,7 +203,7 @@ def test_a_number_that_was_pushed_is_not_taken_for_other_models(
     made_anew(space, 1)
     pushed = space.pushed_folder() / "1/models" / CASE / "1/saved_model.pb"
     before = pushed.read_text()
-    with pytest.raises(ArtifactCorrupt, match="pushed with another SavedModel") as refused:
+    with pytest.raises(ArtifactCorrupt, match="pushed with other files") as refused:
         push(space, space.manifest(1), blessings())
     assert "FRESH=1" in refused.value.hint
     assert pushed.read_text() == before
@@ -209,10 +211,44 @@ def test_a_number_that_was_pushed_is_not_taken_for_other_models(
     assert model and model.version == in_service
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_push_that_was_damaged_is_laid_out_anew(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("pipelines.tfx.lineage.record_push", Lineage())
+    assert push(space, space.manifest(2), blessings()).pushed
+    put(space, 1)
+    file = space.pushed_folder() / str(number) / "models" / CASE / str(number) / "saved_model.pb"
+    file.unlink()
+    assert manifest_in_service(space).version == 1, "its own folder is whole"
+    assert push(space, space.manifest(number), blessings()).pushed
+    assert file.read_text() == f"graph {number}"
+
+
+def test_a_push_whose_record_is_lost_can_be_made_again(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.tfx.lineage.record_push", Lineage())
+    (space.pushed_folder() / "1/push.json").write_text("{")
+    (space.pushed_folder() / "current").unlink()  # as the message says
+    assert push(space, space.manifest(1), blessings()).pushed
+    assert manifest_in_service(space).version == 1
+
+
+def test_what_is_interrupted_is_no_push(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.tfx.lineage.record_push", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        push(space, space.manifest(2), blessings())
+    assert find_push(space.pushed_folder(), 2) is None
+
+
 def test_what_is_in_service_is_not_served_from_other_files(space: Workspace) -> None:
     made_anew(space, 1)
     for asked in (manifest_in_service, lambda space: manifest_to_serve(space, None)):
-        with pytest.raises(ArtifactCorrupt, match="pushed with another SavedModel"):
+        with pytest.raises(ArtifactCorrupt, match="pushed with other files"):
             asked(space)
 
 
@@ -253,7 +289,7 @@ def test_what_is_served_is_what_was_pushed_unless_another_is_named(space: Worksp
 def test_a_candidate_is_held_against_what_is_in_service_and_never_against_itself(
     space: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def against(number: int) -> int | None:
+    def against(number: int, space: Workspace = space) -> int | None:
         def folder(_: Workspace, name: str, __: str) -> Path:
             return Path(f"{name}-{number}")
 
@@ -264,6 +300,8 @@ def test_a_candidate_is_held_against_what_is_in_service_and_never_against_itself
 
     put(space, 2, replaced=1)
     assert (against(3), against(2)) == (2, 1)
+    fresh = replace(space, fresh=True)
+    assert against(2, fresh) == 2, "made anew, it is another candidate"
     put(space, 1)
     assert against(1) is None, "the first one replaced nothing"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -137,3 +138,20 @@ def test_a_month_made_anew_starts_from_what_was_in_service_before_it(
         list(module.replay(space, Policy(), FIRST))
     assert seen == [None, 1]
     assert version_in_service(space) == 1
+
+
+def test_months_after_one_that_was_made_anew_are_made_anew_too(
+    space: Workspace, module: ModuleType, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They began with another model in service."""
+
+    def push_another(space: Workspace, span: int) -> SpanFacts:
+        put_in_service(space.pushed_folder(), 1)
+        return facts(span, 1)
+
+    monkeypatch.setattr(module, "_before", lambda *_: None)
+    worked = work(push_another)
+    list(module.replay(replace(space, fresh=True), Policy(), FIRST, at_most=1))
+    assert (worked, version_in_service(space)) == ([4], 1)
+    list(module.replay(space, Policy(), FIRST, at_most=1))
+    assert worked == [4, 5]
