@@ -32,6 +32,8 @@ class Connection(HttpToolsProtocol):
     """Requests that have ended without an answer; -1 where the answer came before the end."""
     _has_ended = False
     """Whether the client sends no more."""
+    _refusal: str | None = None
+    """What is said when all is answered; nothing of what comes after it is looked at."""
     _head_bytes = 0
     """Of the request that is being read, as far as the parser has told."""
     _untold_bytes = 0
@@ -53,6 +55,8 @@ class Connection(HttpToolsProtocol):
             self._silence.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         self._untold_bytes += len(data)
         super().data_received(data)
         if self._is_reading and not self.transport.is_closing():
@@ -91,8 +95,21 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._unanswered -= 1
         super().on_response_complete()
-        if self._has_ended and self._unanswered <= 0:
+        if self._unanswered > 0:
+            return
+        if self._refusal is not None:
+            self.send_400_response(self._refusal)
+        elif self._has_ended:
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be read, after the answers to what came before it."""
+        if self._unanswered > 0:
+            self._refusal = msg
+            if self.pipeline and self.pipeline[0][0].more_body:
+                self.pipeline.popleft()
+        elif not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays, for what has been asked to be answered.
@@ -102,7 +119,7 @@ class Connection(HttpToolsProtocol):
         self._has_ended = True
         if self._unanswered <= 0:
             return False
-        if not self._is_reading:
+        if not self._is_reading and self._refusal is None:
             self.cycle.keep_alive = False  # it is the last one
         return True
 

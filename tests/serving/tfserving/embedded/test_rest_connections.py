@@ -169,6 +169,53 @@ def head(length: int, header: str = "") -> bytes:
 CHUNKED = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+TWO = raw("HTTP/1.1", BODY) * 2
+
+
+class TestRefusals:
+    """What cannot be read, behind what can."""
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [
+            [TWO + b"12345"],
+            [TWO + b"garbage\r\n\r\n"],
+            [TWO, b"garbage\r\n\r\n"],
+            [TWO, b"GET /v1/models/half HTTP/1.1\r\nname: " + b"v" * 70_000 + b"\r\n\r\n"],
+            [TWO + CHUNKED + b"5\r\nabcdexx\r\n"],
+            [TWO, CHUNKED + b"5\r\nabc", b"dexx\r\n"],
+            [TWO + b"garbage\r\n\r\n", b"more of it"],
+        ],
+        ids=["length", "garbage", "later", "head", "chunk", "chunks", "twice"],
+    )
+    @pytest.mark.parametrize("end", [False, True], ids=["open", "half closed"])
+    def test_they_come_after_the_answers(
+        self, either_server: ProcessServer, pieces: list[bytes], end: bool
+    ) -> None:
+        with connect(either_server) as connection, connection.makefile("rb") as stream:
+            for piece in pieces:
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(piece)
+                time.sleep(0.02)
+            if end:
+                with contextlib.suppress(OSError):  # it is reset already
+                    connection.shutdown(socket.SHUT_WR)
+            assert [read_answer(stream)[2] for _ in range(2)] == [ANSWER] * 2
+            status, headers, _ = read_answer(stream)
+            assert status == "HTTP/1.1 400 Bad Request"
+            assert headers["connection"] == "close"
+            assert ends(connection)
+        assert answers(either_server)
+
+    def test_none_comes_after_the_end_that_was_asked_for(
+        self, either_server: ProcessServer
+    ) -> None:
+        with connect(either_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(raw("HTTP/1.1", BODY, "Connection: close\r\n") + b"garbage\r\n\r\n")
+            assert read_answer(stream)[2] == ANSWER
+            assert stream.read() == b""
+
+
 class TestHeads:
     """Request lines and headers beyond all measure."""
 
