@@ -33,6 +33,10 @@ class BodyTooLarge(Exception):
     """There is more than ``MAX_BYTES`` of it."""
 
 
+class ClientGone(Exception):
+    """It has closed the connection, or what it sent cannot be read, before the body's end."""
+
+
 class Intake:
     """Counts what is held of bodies that have not ended, on all connections together."""
 
@@ -61,23 +65,32 @@ async def read_body(receive: Receive, intake: Intake) -> bytes:
 
     Raises:
         BodyTooLarge: it does not end within the bound.
+        ClientGone: it does not end at all.
         StatusError: RESOURCE_EXHAUSTED, it has no room beside others.
     """
-    message = await receive()
-    parts: list[bytes] = [message.get("body", b"")]
+    part, more = await _read_part(receive)
+    parts = [part]
     size = 0
     try:
-        while message.get("more_body", False):
-            held = len(parts[-1]) + AROUND_PART
+        while more:
+            held = len(part) + AROUND_PART
             intake.add(held)
             size += held
-            message = await receive()
-            parts.append(message.get("body", b""))
-            if size + len(parts[-1]) > MAX_BYTES:
+            part, more = await _read_part(receive)
+            parts.append(part)
+            if size + len(part) > MAX_BYTES:
                 raise BodyTooLarge
     finally:
         intake.remove(size)
     return b"".join(parts)
+
+
+async def _read_part(receive: Receive) -> tuple[bytes, bool]:
+    """What there is of the body, and whether more comes."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def unpack(body: bytes) -> bytes:

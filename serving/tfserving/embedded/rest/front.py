@@ -25,6 +25,7 @@ from serving.tfserving.embedded.options.flags import Flags
 from serving.tfserving.embedded.requests.metadata import model_status
 from serving.tfserving.embedded.rest.body import (
     BodyTooLarge,
+    ClientGone,
     Intake,
     Receive,
     read_body,
@@ -112,6 +113,8 @@ class RestFront:
         path = _whole_path(scope)
         try:
             body = await read_body(receive, self.intake) if is_api(path) else b""
+        except ClientGone:
+            return
         except BodyTooLarge:
             await _send(send, _page(413, "Request Entity Too Large"))
             return

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.servers
 BODY = b'{"instances": [2.0]}'
 SILENCE_SECONDS = 2.0
 MOST_BYTES = 8 << 20
+METRICS = "/metrics"
 CHANGED = """
 from serving.tfserving.embedded.__main__ import entry
 from serving.tfserving.embedded.rest import body, connection
@@ -91,6 +94,22 @@ def small_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[
     yield from changed(f"body.MAX_BYTES = {MOST_BYTES}")
 
 
+@pytest.fixture(scope="module")
+def counting_server(
+    examples_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    embedded_spec: Callable[..., ServerSpec],
+) -> Iterator[ProcessServer]:
+    """Shows what it counts."""
+    folder = tmp_path_factory.mktemp("counting")
+    publish(examples_model, folder / "repository", 1)
+    monitoring = folder / "monitoring"
+    monitoring.write_text(f'prometheus_config {{ enable: true, path: "{METRICS}" }}')
+    spec = embedded_spec("half", folder / "repository", folder / "work")
+    command = (*spec.command, f"--monitoring_config_file={monitoring}")
+    yield from running(replace(spec, command=command))
+
+
 @pytest.fixture(params=["half_server", "batching_server"])
 def either_server(request: pytest.FixtureRequest) -> ProcessServer:
     """One that answers small requests at once, and one that never does."""
@@ -148,6 +167,13 @@ class TestHalfClosed:
 def answers(server: ProcessServer) -> bool:
     url = f"{server.spec.url('rest')}/v1/models/half:predict"
     return httpx.post(url, content=BODY, trust_env=False).json() == {"predictions": [3.0]}
+
+
+def requests_of(server: ProcessServer) -> int:
+    """All that it has counted, however they ended."""
+    page = httpx.get(server.spec.url("rest") + METRICS, trust_env=False).text
+    counts = re.findall(r"^:tensorflow:serving:request_count{.*} (\d+)$", page, re.MULTILINE)
+    return sum(map(int, counts))
 
 
 def ends(connection: socket.socket) -> bool:
@@ -214,6 +240,39 @@ class TestRefusals:
             connection.sendall(raw("HTTP/1.1", BODY, "Connection: close\r\n") + b"garbage\r\n\r\n")
             assert read_answer(stream)[2] == ANSWER
             assert stream.read() == b""
+
+
+class TestUnended:
+    """Requests that never end, or end in what cannot be read, are not worked on."""
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (CHUNKED + b"%x\r\n%s\r\n" % (len(BODY), BODY), None),
+            (CHUNKED + b"%x\r\n%sxx\r\n" % (len(BODY), BODY), "400"),
+            (head(20 << 20) + BODY, None),
+            (TWO + head(20 << 20) + BODY, "200"),
+            (TWO + CHUNKED + b"%x\r\n%sxx\r\n" % (len(BODY), BODY), "200"),
+        ],
+        ids=["chunked", "bad chunk", "large", "behind others", "bad behind others"],
+    )
+    @pytest.mark.parametrize("abrupt", [False, True], ids=["half closed", "reset"])
+    def test_they_are_not_counted(
+        self, counting_server: ProcessServer, sent: bytes, status: str | None, abrupt: bool
+    ) -> None:
+        before = requests_of(counting_server)
+        with connect(counting_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(sent)
+            if status is not None:
+                assert read_answer(stream)[0].split()[1] == status
+            if abrupt:
+                no_wait = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_wait)
+            else:
+                connection.shutdown(socket.SHUT_WR)
+                assert ends(connection)
+        assert answers(counting_server)
+        assert requests_of(counting_server) == before + sent.count(TWO) * 2 + 1
 
 
 class TestHeads:
