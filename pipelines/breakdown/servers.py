@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.artifact import Manifest, storage_errors
@@ -19,6 +19,8 @@ from serving.server import Server
 
 NAMES = ("tfserving", "torchserve")
 AS_PROCESSES = Launch("Servers run as processes")
+FREE_PORTS = {f"{name}_{protocol}_port": 0 for name in NAMES for protocol in ("rest", "grpc")}
+"""Settings: two servers of one kind run side by side here, and ports that are set are one server's."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,14 @@ def prepared(space: Workspace, wanted: Wanted, purpose: str) -> Iterator[list[Se
     """Servers that are not started yet; they are stopped, and their folder removed, at the end.
 
     Args:
-        space: the case.
+        space: the case. Ports that its settings name are not used; free ones are.
         wanted: what is to run.
         purpose: names their folder.
 
     Raises:
         ServerError, ArtifactError: they cannot be prepared.
     """
+    space = replace(space, settings=space.settings.model_copy(update=FREE_PORTS))
     launch = AS_PROCESSES if wanted.as_processes else choose_launcher(space.settings)
     stop_orphans(space.settings.records, launch.in_containers)
     # The process id comes last: it tells a later run whose folder this was.

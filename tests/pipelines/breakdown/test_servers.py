@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from pipelines.breakdown.noop import export_noop
 from pipelines.breakdown.servers import Wanted, running
 from serving.batching import ServerBatching
 from serving.endpoints import endpoints_of
+from serving.process import free_ports
 from serving.records import RunningServer
 from serving.server import Server
 from serving.torchserve.tokens import Tokens
@@ -113,3 +115,16 @@ def test_memory_and_processor_time_are_those_of_the_server(trained, noop, server
         assert [each.protocol for each in cpu] == ["REST", "gRPC"]
         worked = sum(each.cpu_seconds_per_1000 * each.requests / 1000 for each in cpu)
         assert 0 < worked <= server.cpu_seconds() - before + 1e-6
+
+
+def test_two_servers_of_one_kind_run_side_by_side_where_ports_are_set(trained):
+    """Batching and overhead compare a server with itself; the ports are those of the demo and of `serve`."""
+    names = ("tfserving_rest_port", "tfserving_grpc_port")
+    ports = dict(zip(names, free_ports(2), strict=True))
+    space = replace(trained.space, settings=trained.space.settings.model_copy(update=ports))
+    wanted = Wanted(trained.manifest, names=("tfserving",), as_processes=True)
+    with running(space, wanted, "one") as one, running(space, wanted, "other") as other:
+        for server in (*one, *other):
+            assert not set(server.spec.ports.values()) & set(ports.values())
+            target = target_of(space, trained.manifest, endpoints_of(server.spec)[0])
+            assert target.ask(1, requests=10).wrong == 0
