@@ -10,10 +10,10 @@ import numpy as np
 
 from models.artifact import Manifest
 from pipelines.breakdown.asking import P99_REQUESTS, Target, target_of
+from pipelines.breakdown.choosing import choose, confirm
 from pipelines.breakdown.digests import served_digest
 from pipelines.breakdown.facts import Batching, BatchingChoice, BatchingPoint
 from pipelines.breakdown.servers import NAMES, Wanted, running
-from pipelines.measuring.intervals import interval_of
 from pipelines.workspace import Workspace, log
 from serving.batching import ServerBatching
 from serving.endpoints import endpoints_of
@@ -56,9 +56,6 @@ QUICK = SweepPlan(rows=(8,), delays_ms=(0, 2), clients=(16,), seconds=0.5, round
 
 Measure = Callable[[ServerBatching, Sequence[int]], list[BatchingPoint]]
 """One setting under each number of clients."""
-InTurn = Callable[[BatchingPoint, BatchingPoint], Sequence[tuple[BatchingPoint, BatchingPoint]]]
-"""Two points, measured again in turn, several times."""
-GAIN_SEED = 20_261_127
 
 
 def measure_batching(space: Workspace, manifest: Manifest, plan: SweepPlan) -> Batching:
@@ -116,71 +113,6 @@ def sweep(measure: Measure, plan: SweepPlan) -> list[BatchingPoint]:
         if setting != WITHOUT and not any(each.within for each in found):
             hopeless.add(setting.rows)
     return points
-
-
-def choose(points: Sequence[BatchingPoint], bound_ms: float) -> BatchingChoice:
-    """The point of one server with the highest throughput within the bound.
-
-    Args:
-        points: of one server, at least one.
-        bound_ms: what they were held to, for the words.
-    """
-    server = points[0].server
-    best = _fastest(points)
-    without = _fastest([each for each in points if each.batch == 1])
-    if best is None:
-        reason = f"{server}: no setting keeps p99 within {bound_ms:g} ms"
-        return BatchingChoice(server=server, best=None, without=without, reason=reason)
-    named = (
-        "no batching" if best.batch == 1 else f"batch {best.batch} with {best.delay_ms:g} ms delay"
-    )
-    reason = (
-        f"{server}: {named} serves most within {bound_ms:g} ms at p99, "
-        f"{best.requests_per_second:,.0f} requests/s with {best.clients} clients"
-    )
-    if without is None:
-        reason += "; without batching nothing keeps within it"
-    return BatchingChoice(server=server, best=best, without=without, reason=reason)
-
-
-def confirm(choice: BatchingChoice, bound_ms: float, in_turn: InTurn) -> BatchingChoice:
-    """The choice, measured again beside no batching: the largest of many noisy points is too large.
-
-    Args:
-        choice: of the sweep.
-        bound_ms: what the 99th percentile is held to, in every round.
-        in_turn: measures both, several times.
-    """
-    best, without = choice.best, choice.without
-    if not best or not without or best.batch == 1:
-        return choice
-    rounds = in_turn(best, without)
-    gain = interval_of(
-        [chosen.requests_per_second for chosen, _ in rounds],
-        [plain.requests_per_second for _, plain in rounds],
-        GAIN_SEED,
-    )
-    if gain is None:
-        return choice
-    late = sum(not chosen.within for chosen, _ in rounds)
-    said = f"{gain.low:.2f} to {gain.high:.2f} times as many as without (95 % interval)"
-    if gain.low <= 1 <= gain.high:
-        said = f"no gain over no batching that these runs can show ({said})"
-    if late:
-        said += f"; beyond the bound in {late} of {len(rounds)} rounds when it was measured again"
-    return choice.model_copy(
-        update={
-            "gain": gain.ratio,
-            "gain_low": gain.low,
-            "gain_high": gain.high,
-            "reason": f"{choice.reason}; {said}",
-        }
-    )
-
-
-def _fastest(points: Sequence[BatchingPoint]) -> BatchingPoint | None:
-    within = [each for each in points if each.within]
-    return max(within, key=lambda each: each.requests_per_second, default=None)
 
 
 def _measure(

@@ -132,14 +132,17 @@ class BatchingChoice(Facts):
     """The setting of a server with the highest throughput within the latency bound."""
 
     server: str
-    best: BatchingPoint | None = Field(description="Null where no setting keeps within the bound")
+    best: BatchingPoint | None = Field(
+        description="As the sweep measured it; that of without where what looked best there lost when both "
+        "were measured again. Null where no setting keeps within the bound"
+    )
     without: BatchingPoint | None = Field(
         description="The highest throughput within the bound without batching"
     )
     gain: float | None = Field(
         None,
         description="Throughput of best over that of without, both measured once more in turn; null "
-        "where that was not done",
+        "where that was not done, or where what looked best lost",
     )
     gain_low: float | None = Field(None, description="Of its 95 % interval")
     gain_high: float | None = None
