@@ -16,8 +16,9 @@ def knee_of(points: Sequence[ScenarioFacts]) -> KneeFacts:
     """The highest offered load before the first that is not answered as it arrives, or only much later.
 
     Args:
-        points: of one endpoint, by rising offered load.
+        points: of one endpoint, at least one. What arrived need not rise as what was asked for does.
     """
+    points = sorted(points, key=lambda point: point.offered or 0.0)
     first = points[0]
     base = _median(first)
     kept: float | None = None

@@ -203,6 +203,21 @@ def test_the_knee_is_held_to_what_arrived_not_to_what_was_asked_for() -> None:
     assert knee.per_second == 80
 
 
+def test_the_knee_goes_by_the_load_that_arrived_in_whatever_order_it_came() -> None:
+    """What arrived need not rise as what was asked for does."""
+    knee = knee_of([_point(100, 100, 1), _point(95, 95, 1), _point(110, 90, 1)])
+    assert knee.per_second == 100
+    knee = knee_of([_point(50, 50, 1), _point(100, 100, 1), _point(97, 90, 1)])
+    assert knee.per_second == 50
+    assert knee.why == "at 97 requests/s only 90 are answered"
+
+
+def test_the_lowest_load_is_the_one_that_latency_is_held_against() -> None:
+    knee = knee_of([_point(100, 100, 4), _point(95, 95, 1), _point(110, 110, 4)])
+    assert knee.per_second == 95
+    assert "4.0 times that of the lowest load" in knee.why
+
+
 def test_no_knee_is_said_too() -> None:
     knee = knee_of([_point(100, 100, 1), _point(200, 200, 1)])
     assert knee.per_second == 200
