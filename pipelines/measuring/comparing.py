@@ -24,7 +24,7 @@ from models.errors import NotComparable
 from pipelines.facts import LoadedFacts, LoadFacts, RunReport, ScenarioFacts, ThroughputFacts
 from pipelines.facts.load import Validity
 from pipelines.measuring.figures import STABLE
-from pipelines.measuring.single_values import single_values
+from pipelines.measuring.single_values import SingleValue, Title, single_values
 
 Interval = tuple[float, float]
 VALIDITIES: tuple[Validity, ...] = ("VALID", "INVALID", "VOID")
@@ -343,14 +343,21 @@ def _in_which(word: str, runs: Sequence[bool]) -> str:
 def _singles(before: RunReport, after: RunReport) -> Iterator[Compared]:
     """What is one value a run."""
     first, second = single_values(before), single_values(after)
-    for (subject, quantity), here in first.items():
-        there = second.get((subject, quantity))
-        change, note = Change.UNJUDGED, "lost: the second has none measured alike"
-        if there:
-            change = _single_change(here.value, there.value, here.higher_is_better)
-            note = f"one value a run: judged beyond {100 * SINGLE:.0f} %"
-        value = there.value if there else None
-        yield Compared(subject, quantity, here.value, value, None, None, change, note)
+    for title in {**first, **second}:
+        yield _single(title, first.get(title), second.get(title))
+
+
+def _single(title: Title, here: SingleValue | None, there: SingleValue | None) -> Compared:
+    if here and there:
+        change = _single_change(here.value, there.value, here.higher_is_better)
+        note = f"one value a run: judged beyond {100 * SINGLE:.0f} %"
+    else:
+        change = Change.UNJUDGED
+        note = f"{'lost: the second' if here else 'new: the first'} has none measured alike"
+    both = [each for each in (here, there) if each]
+    notes = dict.fromkeys([note, *(each.note for each in both if each.note)])
+    before, after = (each.value if each else None for each in (here, there))
+    return Compared(*title, before, after, None, None, change, "; ".join(notes))
 
 
 def _single_change(here: float, there: float, higher_is_better: bool) -> Change:

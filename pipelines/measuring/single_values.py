@@ -14,10 +14,17 @@ Title = tuple[str, str]
 
 @dataclass(frozen=True)
 class SingleValue:
-    """One value, and which way is better."""
+    """One value of a run.
+
+    Attributes:
+        value: in the unit of its title.
+        higher_is_better: else lower.
+        note: what else must be known.
+    """
 
     value: float
     higher_is_better: bool = False
+    note: str = ""
 
 
 def single_values(report: RunReport) -> dict[Title, SingleValue]:
@@ -44,9 +51,9 @@ def _of_servers(report: RunReport) -> Iterator[tuple[Title, SingleValue]]:
 def _of_knees(report: RunReport) -> Iterator[tuple[Title, SingleValue]]:
     names = _names(report)
     for knee in report.load.knees if report.load else ():
-        if knee.per_second is not None:
-            title = f"{names.get(knee.server, knee.server)} · {knee.protocol}, knee"
-            yield (title, "req/s"), SingleValue(knee.per_second, higher_is_better=True)
+        title = f"{names.get(knee.server, knee.server)} · {knee.protocol}, knee"
+        note = "0: below the sweep" if knee.per_second is None else ""
+        yield (title, "req/s"), SingleValue(knee.per_second or 0.0, True, note)
 
 
 def _of_memory(report: RunReport) -> Iterator[tuple[Title, SingleValue]]:

@@ -284,11 +284,12 @@ def with_server(found: RunReport, **changed: Any) -> RunReport:
     return found.model_copy(update={"servers": servers})
 
 
-def test_memory_start_processor_time_and_knees_are_compared_by_a_coarse_bound(report: Any) -> None:
-    def knee(most: float) -> dict[str, Any]:
-        facts = KneeFacts(server="TF Serving 2.21", protocol="REST", per_second=most, why="")
-        return {"knees": [facts]}
+def knee(most: float | None) -> dict[str, Any]:
+    facts = KneeFacts(server="TF Serving 2.21", protocol="REST", per_second=most, why="")
+    return {"knees": [facts]}
 
+
+def test_memory_start_processor_time_and_knees_are_compared_by_a_coarse_bound(report: Any) -> None:
     before = with_server(report(scenario(1, 1, 1), **knee(900)), cpu_ms_per_answer=1.0)
     after = with_server(
         report(scenario(1, 1, 1), **knee(300)),
@@ -300,6 +301,34 @@ def test_memory_start_processor_time_and_knees_are_compared_by_a_coarse_bound(re
     assert found["tfserving, idle"] is Change.SAME
     assert found["tfserving, start"] is Change.SAME
     assert found["tfserving, cpu/answer"] is Change.BETTER
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [(900, None, Change.WORSE), (None, 900, Change.BETTER), (None, None, Change.SAME)],
+)
+def test_a_knee_below_the_sweep_is_the_worst_there_is(
+    report: Any, before: float | None, after: float | None, change: Change
+) -> None:
+    rows = compare_reports(
+        report(scenario(1, 1, 1), **knee(before)), report(scenario(1, 1, 1), **knee(after))
+    )
+    (row,) = [row for row in rows if row.subject == "tfserving · REST, knee"]
+    assert (row.before, row.after) == (before or 0, after or 0)
+    assert row.change is change
+    assert "0: below the sweep" in row.note
+
+
+def test_a_single_value_that_only_one_run_has_is_lost_or_new(report: Any) -> None:
+    without = report(scenario(1, 1, 1))
+    more = with_server(report(scenario(1, 1, 1), **knee(None)), cpu_ms_per_answer=1.0)
+    for runs, word, values in (
+        ((more, without), "lost: the second", {"knee": (0, None), "cpu/answer": (1, None)}),
+        ((without, more), "new: the first", {"knee": (None, 0), "cpu/answer": (None, 1)}),
+    ):
+        rows = [row for row in compare_reports(*runs) if row.change is Change.UNJUDGED]
+        assert {row.subject.split(", ")[1]: (row.before, row.after) for row in rows} == values
+        assert all(row.note.startswith(f"{word} has none measured alike") for row in rows)
 
 
 def test_a_new_leak_is_a_regression_and_memory_of_another_kind_is_not_compared(report: Any) -> None:
@@ -319,7 +348,8 @@ def test_a_new_leak_is_a_regression_and_memory_of_another_kind_is_not_compared(r
     leaks = [row.change for row in rows if row.subject.endswith("leak")]
     peaks = [(row.change, row.note) for row in rows if "peak" in row.subject]
     assert leaks == [Change.WORSE] * 2
-    assert peaks == [(Change.UNJUDGED, "lost: the second has none measured alike")] * 2
+    lost, new = "lost: the second has none measured alike", "new: the first has none measured alike"
+    assert peaks == [(Change.UNJUDGED, lost)] * 2 + [(Change.UNJUDGED, new)] * 2
 
 
 @pytest.mark.parametrize("windows", [3, 6])
