@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.framework import FrameworkName
-from pipelines.breakdown.facts import Batching, BatchingPoint, InProcess, RunnerTiming
+from pipelines.breakdown.facts import (
+    Batching,
+    BatchingChoice,
+    BatchingPoint,
+    InProcess,
+    RunnerTiming,
+)
 from pipelines.facts import RunReport
 from pipelines.report import figures
 from pipelines.report.curves import Axis, Line, Point, curves, keys_of
@@ -168,8 +174,8 @@ def sweeps(found: Batching) -> list[Sweep]:
 
 
 def _sweep(found: Batching, server: str) -> Sweep:
-    points = {(p.batch, p.delay_ms): p for p in found.points if p.server == server}
     choice = next((each for each in found.choices if each.server == server), None)
+    points = _shown([point for point in found.points if point.server == server], choice)
     sizes = sorted({batch for batch, _ in points})
     delays = sorted({delay for _, delay in points})
     best = choice.best if choice else None
@@ -186,6 +192,15 @@ def _sweep(found: Batching, server: str) -> Sweep:
             for size in sizes
         ),
     )
+
+
+def _shown(
+    points: Sequence[BatchingPoint], choice: BatchingChoice | None
+) -> dict[tuple[int, float], BatchingPoint]:
+    """By batch and delay, of several numbers of clients: the choice, else a wrong one, else the fastest within."""
+    best = choice.best if choice else None
+    rising = sorted(points, key=lambda p: (p == best, p.wrong > 0, p.within, p.requests_per_second))
+    return {(point.batch, point.delay_ms): point for point in rising}
 
 
 def _sweep_cell(

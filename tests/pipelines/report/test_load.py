@@ -15,7 +15,7 @@ from pipelines.report.breakdown import breakdown_charts
 from pipelines.report.curves import percentile_position
 from pipelines.report.load import load_groups
 from pipelines.report.load_charts import load_charts
-from pipelines.report.runners import runner_lines
+from pipelines.report.runners import runner_lines, sweeps
 
 Make = Callable[[str], RunReport]
 TF, TORCH = "TF Serving API (embedded)", "TorchServe 0.12.0"
@@ -202,6 +202,22 @@ def test_the_best_batching_is_marked_and_what_is_beyond_the_bound_is_struck(
     assert "★" in html
     assert "<s>2,400</s>" in html
     assert "batches of up to 8 after 5 ms, 32 clients: 1 of 4,000 answers wrong" in html
+
+
+def test_of_several_numbers_of_clients_a_setting_shows_its_best_within_the_bound(
+    make: Make,
+) -> None:
+    """A full sweep asks each setting with 4, 16 and 64 clients, and the most clients come last."""
+    found = make("measured").breakdown.batching
+    assert found
+    late = [
+        point.model_copy(update={"clients": 64, "within": False, "p99_ms": 99.0, "wrong": 0})
+        for point in found.points
+    ]
+    more = found.model_copy(update={"points": [*found.points, *late]})
+    assert sweeps(more)[0].rows[0] == sweeps(found)[0].rows[0]
+    states = [cell.state for sweep in sweeps(more) for _, row in sweep.rows for cell in row if cell]
+    assert states.count("best") == 2
 
 
 def test_memory_that_grows_is_called_a_possible_leak(pages: dict[str, Path]) -> None:
