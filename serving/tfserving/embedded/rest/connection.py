@@ -44,9 +44,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self._wait_for_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -59,8 +57,12 @@ class Connection(HttpToolsProtocol):
             return
         self._untold_bytes += len(data)
         super().data_received(data)
-        if self._is_reading and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._is_reading:
             self._wait_for_more()
+        elif self._unanswered <= 0 and self.timeout_keep_alive_task is None:
+            self._wait_for_request()  # these were empty lines, for which uvicorn stopped to wait
 
     def on_message_begin(self) -> None:
         self._is_reading = True
@@ -128,6 +130,11 @@ class Connection(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > MOST_HEAD_BYTES:
             raise HeadTooLarge
+
+    def _wait_for_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _wait_for_more(self) -> None:
         if self._untold_bytes > MOST_HEAD_BYTES:

@@ -90,6 +90,12 @@ def impatient_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Itera
 
 
 @pytest.fixture(scope="module")
+def hasty_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+    """Closes what is idle for a second."""
+    yield from changed("from serving.tfserving.embedded import server; server.IDLE_SECONDS = 1")
+
+
+@pytest.fixture(scope="module")
 def small_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
     yield from changed(f"body.MAX_BYTES = {MOST_BYTES}")
 
@@ -396,6 +402,19 @@ class TestHalfRequests:
                 stack.enter_context(connect(half_server)).sendall(half)
             for _ in range(10):
                 assert answers(half_server)
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["fresh", "used"])
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n\r\n"], ids=["nothing", "line", "lines"])
+def test_an_idle_connection_ends_whatever_lines_it_sends(
+    hasty_server: ProcessServer, sent: bytes, asked: bool
+) -> None:
+    with connect(hasty_server) as connection, connection.makefile("rb") as stream:
+        if asked:
+            connection.sendall(raw("HTTP/1.1", BODY))
+            assert read_answer(stream)[2] == ANSWER
+        connection.sendall(sent)
+        assert stream.read() == b""
 
 
 def test_an_idle_connection_stays(half_server: ProcessServer) -> None:
