@@ -34,10 +34,8 @@ class Connection(HttpToolsProtocol):
     """Whether the client sends no more."""
     _refusal: str | None = None
     """What is said when all is answered; nothing of what comes after it is looked at."""
-    _head_bytes = 0
-    """Of the request that is being read, as far as the parser has told."""
     _untold_bytes = 0
-    """What the parser keeps to itself: a header comes from it when all of it is there."""
+    """Read since the last part of a body or end of a request: of a head, or of what follows a body."""
     _last_read = 0.0
     """When half a request was left waiting for more, on the event loop's clock."""
     _silence: asyncio.TimerHandle | None = None
@@ -57,25 +55,19 @@ class Connection(HttpToolsProtocol):
             return
         self._untold_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
-            return
         if self._is_reading:
-            self._wait_for_more()
+            if not self.transport.is_closing():
+                self.wait_for_more()
         elif self._unanswered <= 0 and self.timeout_keep_alive_task is None:
             self._wait_for_request()  # these were empty lines, for which uvicorn stopped to wait
 
     def on_message_begin(self) -> None:
         self._is_reading = True
-        self._head_bytes = self._untold_bytes = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._note_head(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._note_head(len(name) + len(value) + _AROUND_HEADER)
-        super().on_header(name, value)
+    def on_headers_complete(self) -> None:
+        self.note_head()
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self.note_body()
@@ -85,6 +77,18 @@ class Connection(HttpToolsProtocol):
         self.note_end()
         super().on_message_complete()
 
+    def note_head(self) -> None:
+        """Request line and headers are here.
+
+        Raises:
+            HeadTooLarge: they are.
+        """
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + _AROUND_HEADER
+        if size > MOST_HEAD_BYTES:
+            raise HeadTooLarge
+
     def note_body(self) -> None:
         """A part of a body is here."""
         self._untold_bytes = 0
@@ -92,6 +96,7 @@ class Connection(HttpToolsProtocol):
     def note_end(self) -> None:
         """A request is here as a whole."""
         self._is_reading = False
+        self._untold_bytes = 0
         self._unanswered += 1
 
     def on_response_complete(self) -> None:
@@ -125,18 +130,13 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False  # it is the last one
         return True
 
-    def _note_head(self, size: int) -> None:
-        self._untold_bytes = 0
-        self._head_bytes += size
-        if self._head_bytes > MOST_HEAD_BYTES:
-            raise HeadTooLarge
-
     def _wait_for_request(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
-    def _wait_for_more(self) -> None:
+    def wait_for_more(self) -> None:
+        """A request is here in part."""
         if self._untold_bytes > MOST_HEAD_BYTES:
             self.send_400_response("Invalid HTTP request received.")
             return

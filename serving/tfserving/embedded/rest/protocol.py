@@ -63,16 +63,13 @@ class RestProtocol(Connection):
         super().connection_lost(exc)
         self._release()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._parts and not self.transport.is_closing():
-            self._hold()
-
     def on_headers_complete(self) -> None:
         self._parts = [] if self._is_short() else None
         self._part_bytes = 0
         if self._parts is None:
             super().on_headers_complete()
+        else:
+            self.note_head()
 
     def on_body(self, body: bytes) -> None:
         if self._parts is None:
@@ -100,6 +97,11 @@ class RestProtocol(Connection):
             task = self.loop.create_task(self._reply_later(pending, reply))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
+
+    def wait_for_more(self) -> None:
+        super().wait_for_more()
+        if self._parts and not self.transport.is_closing():
+            self._hold()
 
     def _is_short(self) -> bool:
         parser = self.parser

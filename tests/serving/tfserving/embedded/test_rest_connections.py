@@ -214,11 +214,12 @@ class TestRefusals:
             [TWO + b"garbage\r\n\r\n"],
             [TWO, b"garbage\r\n\r\n"],
             [TWO, b"GET /v1/models/half HTTP/1.1\r\nname: " + b"v" * 70_000 + b"\r\n\r\n"],
+            [TWO, b"GET /v1/models/half HTTP/1.1\r\nname: " + b"v" * 90_000],
             [TWO + CHUNKED + b"5\r\nabcdexx\r\n"],
             [TWO, CHUNKED + b"5\r\nabc", b"dexx\r\n"],
             [TWO + b"garbage\r\n\r\n", b"more of it"],
         ],
-        ids=["length", "garbage", "later", "head", "chunk", "chunks", "twice"],
+        ids=["length", "garbage", "later", "head", "half a head", "chunk", "chunks", "twice"],
     )
     @pytest.mark.parametrize("end", [False, True], ids=["open", "half closed"])
     def test_they_come_after_the_answers(
