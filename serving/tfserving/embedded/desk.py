@@ -58,6 +58,15 @@ class Done:
     answer: Any
 
 
+@dataclass(slots=True)
+class _Errand:
+    """Work that is not done at once, and what it has come to: None is its beginning."""
+
+    work: Work[Any]
+    reached: Later | None
+    size: int
+
+
 class Desk:
     """Decides where a request is worked on.
 
@@ -127,7 +136,7 @@ class Desk:
             reached = found
         self._requests += 1
         self._bytes += size
-        return self._finish(work, reached, size, timeout_seconds)
+        return self._finish(_Errand(work, reached, size), timeout_seconds)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -146,30 +155,37 @@ class Desk:
     def _takes_at_most(self, seconds: float, size: int) -> bool:
         return size <= self.SMALL_BYTES and self._mean_seconds[size.bit_length()] <= seconds
 
-    async def _finish(
-        self, work: Work[Any], reached: Later | None, size: int, timeout_seconds: float | None
-    ) -> Done:
-        """Go on with the work to its end."""
-        step: Callable[[], Later] = partial(work.send, None)
+    async def _finish(self, errand: _Errand, timeout_seconds: float | None) -> Done:
+        """Go on with the work to its end, or to that of its time."""
         try:
-            async with asyncio.timeout(timeout_seconds):
-                while True:
-                    is_for_here = False  # else it would be done
-                    if reached is not None:
-                        step = await _answer_of(reached, work)
-                        is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
-                    if is_for_here:
-                        found = self._step_here(step, size)
-                    else:
-                        found = await self._on_thread(work, step, size)
-                    if isinstance(found, Done):
-                        return found
-                    reached = found
-        except TimeoutError:
-            raise (reached.overdue() if reached else timed_out()) from None
+            if timeout_seconds is None:
+                return await self._go_on(errand)
+            try:
+                async with asyncio.timeout(timeout_seconds) as limit:
+                    return await self._go_on(errand)
+            except TimeoutError:
+                if not limit.expired():  # it is the work's own
+                    raise
+                raise (errand.reached.overdue() if errand.reached else timed_out()) from None
         finally:
             self._requests -= 1
-            self._bytes -= size
+            self._bytes -= errand.size
+
+    async def _go_on(self, errand: _Errand) -> Done:
+        work, size = errand.work, errand.size
+        step: Callable[[], Later] = partial(work.send, None)
+        while True:
+            is_for_here = False  # else it would be done
+            if errand.reached is not None:
+                step = await _answer_of(errand.reached, work)
+                is_for_here = self._takes_at_most(self.QUICK_SECONDS, size)
+            if is_for_here:
+                found = self._step_here(step, size)
+            else:
+                found = await self._on_thread(work, step, size)
+            if isinstance(found, Done):
+                return found
+            errand.reached = found
 
     async def _on_thread(
         self, work: Work[Any], step: Callable[[], Later], size: int

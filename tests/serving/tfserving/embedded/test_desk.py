@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from grpc import StatusCode
 
-from serving.tfserving.embedded.desk import Desk
+from serving.tfserving.embedded.desk import Desk, Later
 from serving.tfserving.embedded.status import StatusError
 
 SMALL, LARGE = 100, Desk.SMALL_BYTES + 1
@@ -95,5 +95,38 @@ def test_what_fails_fails_on_either_side() -> None:
         for size in (SMALL, LARGE):
             with pytest.raises(StatusError, match="gone"):
                 await desk.work(fail, size)
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("timeout_seconds", [None, 60.0])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_timeout_of_the_works_own_is_not_the_requests(
+    size: int, timeout_seconds: float | None
+) -> None:
+    async def begin() -> None:
+        raise TimeoutError("of a file system")
+
+    async def fail() -> int:
+        await Later(begin, lambda: None)
+        return 7
+
+    async def test(desk: Desk) -> None:
+        with pytest.raises(TimeoutError, match="of a file system"):
+            await desk.work(fail, size, timeout_seconds)
+
+    in_loop(test)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_the_requests_time_ends(size: int) -> None:
+    async def wait() -> int:
+        await Later(asyncio.Event().wait, lambda: None)
+        return 7
+
+    async def test(desk: Desk) -> None:
+        with pytest.raises(StatusError) as raised:
+            await desk.work(wait, size, timeout_seconds=0.05)
+        assert raised.value.code is StatusCode.DEADLINE_EXCEEDED
 
     in_loop(test)
