@@ -12,10 +12,12 @@ _HARMLESS = re.compile(
     "Assert|Case|CheckNumerics(V2)?|If|StatefulPartitionedCall|While"
     "|ReadVariableOp|ResourceGather(Nd)?|VarHandleOp|VarIsInitializedOp|Variable(V2|Shape)?"
     "|(Anonymous)?(Mutable|MutableDense)?HashTable(OfTensors)?(V2)?"
-    "|LookupTable(Export|Find|Size)(V2)?|TensorArray(Gather|Read|Scatter|Size|Write)?V3"
+    "|LookupTable(Export|Find|Size)(V2)?"
+    "|TensorArray(Close|Concat|Gather|Read|Scatter|Size|Split|Write)?V3"
+    "|DeviceIndex|GuaranteeConst|StatelessRandomGetAlg"
 )
-"""Operations that TensorFlow calls stateful, or gives a reference, and that only name or read what is kept, or
-call functions, which are looked into; a TensorArray ends with the request."""
+"""Operations that TensorFlow calls stateful, or gives a reference, and that only name or read what is kept, tell
+of the device, or call functions, which are looked into; a TensorArray ends with the request."""
 
 
 def has_effects(graph_def: Any, inputs: Collection[str], outputs: Collection[str]) -> bool:
@@ -35,7 +37,7 @@ def has_effects(graph_def: Any, inputs: Collection[str], outputs: Collection[str
     while reached:
         node = reached.pop()
         names = {*_functions_of(node), node.op} & functions.keys()
-        if node.op not in functions and _leaves_a_trace(node.op):
+        if node.op not in functions and _leaves_a_trace(node):
             return True
         for name in names - called:
             reached.extend(functions[name])
@@ -68,8 +70,10 @@ def _functions_of(node: Any) -> Iterator[str]:
             yield each.name
 
 
-def _leaves_a_trace(op: str) -> bool:
-    if _HARMLESS.fullmatch(op):
+def _leaves_a_trace(node: Any) -> bool:
+    if _HARMLESS.fullmatch(node.op):
         return False
-    known = op_def_registry.get(op)
+    if node.op == "XlaCallModule":  # what JAX exports; tokens keep effects in their order
+        return "has_token_input_output" in node.attr and node.attr["has_token_input_output"].b
+    known = op_def_registry.get(node.op)
     return known is None or known.is_stateful or any(each.is_ref for each in known.input_arg)
