@@ -7,6 +7,7 @@ connection for ever.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,6 +16,9 @@ MOST_HEAD_BYTES = 64 * 1024
 
 SILENCE_SECONDS = 60.0
 """A request of which nothing more comes for so long is given up."""
+
+_UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
+_NO_UPGRADE = b"\nIgnored:"
 
 _AROUND_HEADER = len(b": \r\n")
 
@@ -36,8 +40,8 @@ class Connection(HttpToolsProtocol):
     """What is said when all is answered; nothing of what comes after it is looked at."""
     _untold_bytes = 0
     """Read since the last part of a body or end of a request: of a head, or of what follows a body."""
-    _last_read = 0.0
-    """When half a request was left waiting for more, on the event loop's clock."""
+    _waits_since = 0.0
+    """Since when half a request has waited for its client, on the event loop's clock."""
     _silence: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +58,8 @@ class Connection(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._untold_bytes += len(data)
+        if not self._is_reading and _UPGRADE.search(data, 0, MOST_HEAD_BYTES):
+            data = _without_upgrade(data)
         super().data_received(data)
         if self._is_reading:
             if not self.transport.is_closing():
@@ -102,6 +108,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._unanswered -= 1
         super().on_response_complete()
+        if self._is_reading:
+            self._waits_since = self.loop.time()
         if self._unanswered > 0:
             return
         if self._refusal is not None:
@@ -130,28 +138,39 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False  # it is the last one
         return True
 
-    def _wait_for_request(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
-
     def wait_for_more(self) -> None:
         """A request is here in part."""
         if self._untold_bytes > MOST_HEAD_BYTES:
             self.send_400_response("Invalid HTTP request received.")
             return
-        self._last_read = self.loop.time()
+        self._waits_since = self.loop.time()
         if self._silence is None:
             self._silence = self.loop.call_later(SILENCE_SECONDS, self._end_silence)
+
+    def _wait_for_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _end_silence(self) -> None:
         self._silence = None
         if not self._is_reading or self.transport.is_closing():
             return
-        left = self._last_read + SILENCE_SECONDS - self.loop.time()
+        now = self.loop.time()
         if self._unanswered > 0 or self.flow.read_paused:  # it is the client that waits
-            left = SILENCE_SECONDS
+            self._waits_since = now
+        left = self._waits_since + SILENCE_SECONDS - now
         if left > 0:
             self._silence = self.loop.call_later(left, self._end_silence)
         else:
             self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The same with a header ``Upgrade`` of the request at its beginning under a name that says nothing.
+
+    Java's HttpClient and ``curl --http2`` ask for HTTP/2 so. libevent goes on as if they had not, while
+    httptools takes what follows the headers, the body too, for another protocol's.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(_NO_UPGRADE, head) + end + rest

@@ -71,32 +71,43 @@ def changed(
     examples_model: Path,
     tmp_path_factory: pytest.TempPathFactory,
     embedded_spec: Callable[..., ServerSpec],
-) -> Callable[[str], Iterator[ProcessServer]]:
+) -> Callable[..., Iterator[ProcessServer]]:
     """A server with another bound than ours."""
 
-    def run(change: str) -> Iterator[ProcessServer]:
+    def run(change: str, batch_seconds: float | None = None) -> Iterator[ProcessServer]:
         folder = tmp_path_factory.mktemp("changed")
         publish(examples_model, folder / "repository", 1)
         spec = embedded_spec("half", folder / "repository", folder / "work")
-        command = (sys.executable, "-c", CHANGED.format(change), *spec.command[3:])
-        return running(replace(spec, command=command))
+        command = [sys.executable, "-c", CHANGED.format(change), *spec.command[3:]]
+        if batch_seconds is not None:
+            parameters = folder / "parameters"
+            parameters.write_text(f"batch_timeout_micros {{ value: {batch_seconds * 1e6:.0f} }}")
+            command += ["--enable_batching", f"--batching_parameters_file={parameters}"]
+        return running(replace(spec, command=tuple(command)))
 
     return run
 
 
 @pytest.fixture(scope="module")
-def impatient_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+def impatient_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
     yield from changed(f"connection.SILENCE_SECONDS = {SILENCE_SECONDS}")
 
 
 @pytest.fixture(scope="module")
-def hasty_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+def hasty_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
     """Closes what is idle for a second."""
     yield from changed("from serving.tfserving.embedded import server; server.IDLE_SECONDS = 1")
 
 
 @pytest.fixture(scope="module")
-def small_server(changed: Callable[[str], Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+def slow_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+    """Takes longer for an answer than it waits for half a request."""
+    change = f"connection.SILENCE_SECONDS = {1.5 * SILENCE_SECONDS}"
+    yield from changed(change, 1.5 * 1.5 * SILENCE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def small_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
     yield from changed(f"body.MAX_BYTES = {MOST_BYTES}")
 
 
@@ -199,6 +210,31 @@ def head(length: int, header: str = "") -> bytes:
 
 
 CHUNKED = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class TestUpgrades:
+    """What Java's HttpClient and ``curl --http2`` say first over plain HTTP; libevent ignores it."""
+
+    @pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
+    @pytest.mark.parametrize("parts", [1, 2, 3])
+    @pytest.mark.parametrize("start", [head(len(BODY)), CHUNKED], ids=["length", "chunked"])
+    def test_they_do_not_happen(
+        self, either_server: ProcessServer, start: bytes, parts: int, name: str
+    ) -> None:
+        header = (
+            f"Connection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+        )
+        line, end, rest = start.partition(b"\r\n")
+        whole_head = line + end + header.encode() + rest
+        body = BODY if start is not CHUNKED else b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+        pieces = [whole_head + body, whole_head, body[:9], body[9:]]
+        pieces = pieces[:1] if parts == 1 else [whole_head, body] if parts == 2 else pieces[1:]
+        with connect(either_server) as connection, connection.makefile("rb") as stream:
+            for _ in range(2):
+                for piece in pieces:
+                    connection.sendall(piece)
+                    time.sleep(0.02)
+                assert read_answer(stream)[2] == ANSWER
 
 
 TWO = raw("HTTP/1.1", BODY) * 2
@@ -352,6 +388,17 @@ class TestHalfRequests:
             for piece in pieces:
                 time.sleep(0.4 * SILENCE_SECONDS)
                 connection.sendall(piece)
+            assert read_answer(stream)[2] == ANSWER
+
+    def test_the_servers_own_slowness_is_none_of_the_clients(
+        self, slow_server: ProcessServer
+    ) -> None:
+        """Who waits for an answer before going on has the whole time for that."""
+        with connect(slow_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(raw("HTTP/1.1", BODY) + raw("HTTP/1.1", BODY)[:-5])
+            assert read_answer(stream)[2] == ANSWER
+            time.sleep(0.9 * SILENCE_SECONDS)  # of 1.5
+            connection.sendall(BODY[-5:])
             assert read_answer(stream)[2] == ANSWER
 
     def test_between_requests_there_may_be_silence(self, impatient_server: ProcessServer) -> None:
