@@ -355,6 +355,17 @@ class TestHeads:
                 connection.sendall(head(len(BODY), f"name: {'v' * size}\r\n") + BODY)
                 assert read_answer(stream)[0].split()[1] == status
 
+    @pytest.mark.parametrize("cut", [200, 40_000, 69_000])
+    def test_it_holds_where_the_head_comes_in_parts(
+        self, half_server: ProcessServer, cut: int
+    ) -> None:
+        whole = raw("HTTP/1.1", BODY) + head(len(BODY), f"name: {'v' * 70_000}\r\n") + BODY
+        with connect(half_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(whole[:cut])
+            assert read_answer(stream)[2] == ANSWER
+            connection.sendall(whole[cut:])
+            assert read_answer(stream)[0].split()[1] == "400"
+
     def test_every_request_of_a_connection_has_its_own(self, half_server: ProcessServer) -> None:
         whole = head(len(BODY), f"name: {'v' * 30_000}\r\n") + BODY
         with connect(half_server) as connection, connection.makefile("rb") as stream:
