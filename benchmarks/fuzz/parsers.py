@@ -30,7 +30,7 @@ from serving.tfserving.embedded.options.batching_parameters import read_batching
 from serving.tfserving.embedded.options.command_line import read_command_line
 from serving.tfserving.embedded.options.config_files import read_text_file
 from serving.tfserving.embedded.options.configuration import check_transition, read_setups
-from serving.tfserving.embedded.options.flags import check_flags
+from serving.tfserving.embedded.options.flags import Flags, check_flags
 from serving.tfserving.embedded.options.monitoring import read_metrics_path
 from serving.tfserving.embedded.options.tls import read_server_credentials
 from serving.tfserving.embedded.rest.body import unpack
@@ -150,7 +150,7 @@ def make_parsers(folder: Path) -> Mapping[str, Parser]:
         "channel_arguments": read_arguments,
         "model_config": _from_file(folder, _read_model_config),
         "batching_parameters": _from_file(folder, _read_batching),
-        "monitoring": _from_file(folder, read_metrics_path),
+        "monitoring": _from_file(folder, _read_monitoring),
         "ssl": _from_file(folder, read_server_credentials),
     }
 
@@ -178,6 +178,12 @@ def _read_batching(path: str) -> None:
     parameters.check_threads()
     parameters.check_queue()
     assert parameters.padded(1) >= 1
+
+
+def _read_monitoring(path: str) -> None:
+    flags = Flags(rest_api_port=8501, monitoring_config_file=path)
+    shown = read_metrics_path(flags)
+    assert shown is None or shown
 
 
 def _tried(body: Body, signature: Signature) -> Any:
