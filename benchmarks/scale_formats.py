@@ -10,6 +10,7 @@ import json
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def format_figures(home: Path, source: Dataset) -> list[Figure]:
     ):
         folder = home / name
         folder.mkdir()
-        seconds = _seconds(lambda write=write, folder=folder: write(folder, split))
+        seconds = _seconds(partial(write, folder, split))
         note = f"{size_of(folder) / ROWS:,.0f} bytes a row"
         figures.append(Figure(f"{name}: written, a row", seconds / ROWS * 1e6, "µs", note=note))
         for reader, read in readers.items():
-            seconds = min(_seconds(lambda read=read, folder=folder: read(folder)) for _ in range(3))
+            seconds = min(_seconds(partial(read, folder)) for _ in range(3))
             figures.append(
                 Figure(
                     f"{name}: read, a row", seconds / ROWS * 1e6, "µs", note=f"{reader}; best of 3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from models.case import load_case, load_parts
 from models.constants import FILE as CONSTANTS
 from models.constants import compute_constants, write_constants
 from models.dataset import Dataset, Split, StoredDataset, write_parts
-from models.framework import FRAMEWORKS
+from models.framework import FRAMEWORKS, FrameworkName
 from models.shards import MOST_ROWS
 from pipelines.settings import Settings
 
@@ -57,7 +57,7 @@ class Size:
     factor: int
     rows: int
     written_seconds: float
-    trained: dict[str, Trained]
+    trained: Mapping[FrameworkName, Trained]
     memory: PeakMemory
 
 
