@@ -27,6 +27,8 @@ from pipelines.tfx.spans import FILE, span_folder
 Report = Callable[[Mapping[str, Any]], None]
 SPAN, MODEL, VERSION = "TwinServeSpan", "Model", "TwinServeVersion"
 SERVERS = ("tfserving", "torchserve")
+DIGESTS = {name: f"{name}_sha256" for name in FRAMEWORKS}
+"""By framework: what tells versions apart that had one number; its Model shows the same."""
 
 
 def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def push(request: dict[str, Any], report: Report) -> dict[str, Any]:
             store.execution("Train", inputs, [models[name]], {"framework": name})
     _link_predictions(store, blessings, models)
     values = {"case": request["case"], "version": int(request["version"])}
-    digests = {f"{name}_sha256": request["models"][name]["sha256"] for name in FRAMEWORKS}
+    digests = {DIGESTS[name]: request["models"][name]["sha256"] for name in FRAMEWORKS}
     version = store.artifact(VERSION, request["path"], {**values, **digests})
     if is_new := store.maker(version) is None:
         inputs = [*models.values(), *blessings.values(), *infra.values()]
@@ -119,7 +121,7 @@ def _tree(store: Store, artifact: Any, told: set[int]) -> dict[str, Any]:
 
 
 def _shown(artifact: Any) -> dict[str, Any]:
-    hidden = ("tfx_version", "is_external", "state", "name", "input_fingerprint")
+    hidden = {"tfx_version", "is_external", "state", "name", "input_fingerprint", *DIGESTS.values()}
     values = {name: each for name, each in values_of(artifact).items() if name not in hidden}
     return {name: each for name, each in values.items() if len(str(each)) <= 200}
 
