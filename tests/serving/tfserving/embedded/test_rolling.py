@@ -313,6 +313,15 @@ def test_sigterm_does_not_wait_for_the_next_attempt(start: Start, put_broken: Pu
     assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 
+def copy_with_a_pipe(saved_model: Path, target: Path) -> Path:
+    """A copy whose weights come out of a pipe, which is returned: it is loaded for as long as nobody writes."""
+    shutil.copytree(saved_model, target)
+    data = target / "variables" / "variables.data-00000-of-00001"
+    data.unlink()
+    os.mkfifo(data)
+    return data
+
+
 def test_a_load_that_hangs_neither_stops_the_answers_nor_the_end(
     start: Start,
     repository: Path,
@@ -324,10 +333,7 @@ def test_a_load_that_hangs_neither_stops_the_answers_nor_the_end(
     """A pipe that nobody writes to stands for a file system that does not answer."""
     server = start()
     hanging = tmp_path / "hanging"
-    shutil.copytree(second_saved_model, hanging)
-    data = hanging / "variables" / "variables.data-00000-of-00001"
-    data.unlink()
-    os.mkfifo(data)
+    copy_with_a_pipe(second_saved_model, hanging)
     publish(hanging, repository, 2)
     wait_for(server, {1: "AVAILABLE", 2: "LOADING"})
     with asking(server, answers, reference["image"]):
@@ -394,10 +400,7 @@ def test_a_folder_that_is_deleted_while_it_is_loaded(
     """A pipe holds the reading up; what comes out of it when the folder is gone is no weights."""
     server = start()
     slow = tmp_path / "slow"
-    shutil.copytree(second_saved_model, slow)
-    data = slow / "variables" / "variables.data-00000-of-00001"
-    data.unlink()
-    os.mkfifo(data)
+    data = copy_with_a_pipe(second_saved_model, slow)
     folder = publish(slow, repository, 2)
     wait_for(server, {1: "AVAILABLE", 2: "LOADING"})
     with asking(server, answers, reference["image"]):
