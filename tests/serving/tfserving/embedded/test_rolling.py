@@ -411,6 +411,7 @@ def test_a_folder_that_is_deleted_while_it_is_loaded(
         wait_for_answers(answers, 1)
         put(4)
         wait_for(server, {1: "END", 4: "AVAILABLE"})
+        wait_for_answers(answers, 2)  # both protocols have asked since
     assert answers.of("REST") == answers.of("gRPC") == {1, 2}
 
 
