@@ -15,7 +15,7 @@ from pipelines.playground.scan import Adjustment, Frame
 
 LARGEST_BODY = 256 * 1024
 LONGEST_TEXT = 200
-MOST_STROKES, MOST_POINTS = 100, 5000
+MOST_POINTS = 5000
 
 Coordinate = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 Kind = Literal["any", "frameworks", "int8"]
@@ -42,7 +42,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    strokes: list[list[tuple[Coordinate, Coordinate]]] | None = Field(None, max_length=MOST_STROKES)
+    strokes: list[list[tuple[Coordinate, Coordinate]]] | None = None
     inputs: dict[str, Any] | None = None
     sliders: Sliders = Sliders()
 

@@ -107,15 +107,21 @@ export class Pad {
   }
 
   begin(point) {
+    if (this.full) return;
     this.strokes.push([point]);
     this.update();
   }
 
   extend(point) {
     const stroke = this.strokes.at(-1);
-    if (!stroke || this.strokes.reduce((sum, each) => sum + each.length, 0) >= MOST_POINTS) return;
+    if (!stroke || this.full) return;
     const [x, y] = stroke.at(-1);
     if (Math.hypot(point[0] - x, point[1] - y) >= NEAREST) stroke.push(point);
+  }
+
+  /** Whether the drawing takes no more points: the server refuses one of more than 5,000. */
+  get full() {
+    return this.strokes.reduce((sum, each) => sum + each.length, 0) >= MOST_POINTS;
   }
 
   update() {

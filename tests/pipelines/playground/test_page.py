@@ -16,6 +16,7 @@ from models.contract import Tensors
 from pipelines.playground.application import Playground
 from pipelines.playground.catalogue import Catalogue
 from pipelines.playground.engines import Reply
+from pipelines.playground.reading import MOST_POINTS
 
 pytestmark = pytest.mark.frameworks
 
@@ -33,6 +34,17 @@ PAD_INK = """
 }
 """
 """The share of the pad's pixels that hold ink."""
+MANY_POINTS = """
+(count) => {
+  const pad = document.getElementById("pad");
+  const box = pad.getBoundingClientRect();
+  const at = (step) => ({ clientX: box.left + box.width * (step % 2 ? 0.4 : 0.6), clientY: box.top + box.height / 2 });
+  const drawn = new PointerEvent("pointermove", { pointerId: 1 });
+  drawn.getCoalescedEvents = () => Array.from({ length: count }, (_, step) => at(step));
+  pad.dispatchEvent(drawn);
+}
+"""
+"""A pen that goes to and fro; the mouse's pointer is number 1."""
 
 Open = Callable[..., Any]
 Serve = Callable[..., AbstractContextManager[str]]
@@ -136,12 +148,13 @@ def test_a_page_that_gets_no_answer_says_so_and_asks_again(page: Any, fleet: Fle
     page.problems[:] = [said for said in page.problems if "429" not in said]
 
 
-def test_a_refusal_takes_the_old_answers_away(page: Any) -> None:
+def test_a_refusal_takes_the_old_answers_away(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.playground.reading.MOST_POINTS", 3)
     page.get_by_role("button", name="Clear").click()
-    for dot in range(101):  # a drawing has at most a hundred strokes
-        page.mouse.click(*place_of(page, 0.1 + dot % 20 * 0.04, 0.2 + dot // 20 * 0.1))
+    for dot in range(4):
+        page.mouse.click(*place_of(page, 0.2 + dot * 0.2, 0.5))
     page.says("Not asked")
-    assert "100" in page.locator("#origin").inner_text()
+    assert "A drawing has at most 3 points." in page.locator("#origin").inner_text()
     assert page.answered().count() == 0
     page.wait_for_timeout(2500)
     assert page.locator("#verdict").inner_text() == "Not asked", "it is not asked again"
@@ -149,6 +162,20 @@ def test_a_refusal_takes_the_old_answers_away(page: Any) -> None:
     page.problems.clear()
     page.get_by_role("button", name="Undo").click()
     page.says(f"All two say {DRAWN}")
+
+
+def test_a_drawing_stops_at_what_the_server_takes(page: Any) -> None:
+    page.get_by_role("button", name="Clear").click()
+    page.mouse.move(*place_of(page, 0.5, 0.1))
+    page.mouse.down()
+    page.evaluate(MANY_POINTS, MOST_POINTS + 1)
+    page.mouse.up()
+    page.mouse.click(*place_of(page, 0.1, 0.1))
+    page.says(f"All two say {DRAWN}")
+    full = page.evaluate(PAD)
+    page.mouse.click(*place_of(page, 0.9, 0.9))
+    page.says(f"All two say {DRAWN}")
+    assert page.evaluate(PAD) == full, "nothing is drawn that is not asked about"
 
 
 def test_a_page_turns_to_the_case_that_listens_now(
