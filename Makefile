@@ -24,6 +24,8 @@ endif
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
+# Many images of Python forbid to keep what it has compiled; then every process of a run compiles TensorFlow's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN     := .venv/bin
 STAGE   := $(BIN)/python -m pipelines
@@ -198,4 +200,4 @@ lock: $(READY) ## Pin the newest versions that requirements/*.in allow
 clean: ## Stop our servers, remove artifacts, reports, caches, state and packages of images; .venv stays
 	@if [ -e $(READY) ]; then $(STAGE) stop; fi
 	rm -rf $(or $(TWINSERVE_ARTIFACTS),artifacts) .twinserve build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -prune -exec rm -rf {} +
