@@ -38,7 +38,8 @@ MANY_POINTS = """
 (count) => {
   const pad = document.getElementById("pad");
   const box = pad.getBoundingClientRect();
-  const at = (step) => ({ clientX: box.left + box.width * (step % 2 ? 0.4 : 0.6), clientY: box.top + box.height / 2 });
+  const clientY = box.top + box.height / 2;
+  const at = (step) => ({ clientX: box.left + box.width * (step % 2 ? 0.4 : 0.6), clientY });
   const drawn = new PointerEvent("pointermove", { pointerId: 1 });
   drawn.getCoalescedEvents = () => Array.from({ length: count }, (_, step) => at(step));
   pad.dispatchEvent(drawn);
