@@ -302,9 +302,9 @@ def compare(
     case: CaseName = "digits",
 ) -> None:
     """Hold one measurement against an earlier one; ends with 1 where a figure became worse beyond noise."""
+    from pipelines.measuring.compared_table import print_compared
     from pipelines.measuring.comparing import NOT_COMPARED, Change, compare_reports, regressions
     from pipelines.measuring.reports import read_measured
-    from pipelines.measuring.table import print_compared
 
     space = Workspace.open(case, read_settings())
     rows = compare_reports(read_measured(space, before), read_measured(space, after))

@@ -1,4 +1,4 @@
-"""Measurements in the terminal: what was found, and two of them compared."""
+"""A measurement in the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.facts import ConditionsFacts, LoadedFacts, LoadFacts, RatioFacts, ScenarioFacts
-from pipelines.measuring.comparing import Change, Compared
 
 QUICK_NOTE = "Quick: short windows, for a look. Quote figures of `make measure` only."
 SHORT_NOTE = (
@@ -23,12 +22,6 @@ APART = "~"
 APART_NOTE = (
     f"{APART} UNSTABLE: the windows of this figure differ by more than 10 % from their median."
 )
-COLOURS = {
-    Change.WORSE: "bold red",
-    Change.BETTER: "green",
-    Change.SAME: "",
-    Change.UNJUDGED: "yellow",
-}
 
 
 def print_load(console: Console, load: LoadFacts) -> None:
@@ -37,64 +30,20 @@ def print_load(console: Console, load: LoadFacts) -> None:
         console.print(QUICK_NOTE, style="yellow", highlight=False)
     if load.short:
         seconds = load.seconds_per_scenario
-        _say(console, SHORT_NOTE.format(seconds=seconds, window=seconds / load.windows), "yellow")
+        say(console, SHORT_NOTE.format(seconds=seconds, window=seconds / load.windows), "yellow")
     _print_scenarios(console, load.scenarios)
     if any(each.unstable for each in load.scenarios):
-        _say(console, APART_NOTE)
+        say(console, APART_NOTE)
     console.print(_throughput(load))
     for knee in load.knees:
         most = (
             "below the sweep" if knee.per_second is None else f"{knee.per_second:,.0f} requests/s"
         )
-        _say(console, f"{knee.server} · {knee.protocol} keeps up to {most}: {knee.why}")
+        say(console, f"{knee.server} · {knee.protocol} keeps up to {most}: {knee.why}")
     console.print(_ratios(load.ratios))
     console.print(_conditions(load.conditions))
     for sentence in load.differences:
-        _say(console, f"Not alike: {sentence}", "yellow")
-
-
-def print_compared(console: Console, rows: Sequence[Compared]) -> None:
-    """What became of every figure, endpoint by endpoint, within 80 columns; notes stand below the table."""
-    table = Table(box=None, pad_edge=False, collapse_padding=True)
-    for column in ("", "", "first", "second", "ratio", ""):
-        right = column in {"first", "second", "ratio"}
-        # Where there is too little room, intervals go to a second line; nothing is cut off.
-        wraps = column in {"first", "second"}
-        table.add_column(column, justify="right" if right else "left", no_wrap=not wraps)
-    notes = {note: number for number, note in enumerate(_notes(rows), 1)}
-    by_endpoint: dict[str, list[Compared]] = {}
-    for row in rows:
-        by_endpoint.setdefault(row.subject.partition(", ")[0], []).append(row)
-    for endpoint, mine in by_endpoint.items():
-        table.add_row(f"[bold]{endpoint}[/]")
-        for row in mine:
-            table.add_row(*_compared_cells(row, notes.get(row.note)))
-    console.print(table)
-    for note, number in notes.items():
-        _say(console, f"({number}) {note}")
-
-
-def _notes(rows: Sequence[Compared]) -> list[str]:
-    return list(dict.fromkeys(row.note for row in rows if row.note))
-
-
-def _compared_cells(row: Compared, note: int | None) -> tuple[str, ...]:
-    colour = COLOURS[row.change]
-    return (
-        f"  {row.subject.partition(', ')[2]}",
-        row.quantity.replace("requests/s", "req/s"),
-        *_both_wide(row),
-        f"{row.after / row.before:.2f}" if row.before and row.after else "",
-        (f"[{colour}]{row.change}[/]" if colour else str(row.change))
-        + (f" ({note})" if note else ""),
-    )
-
-
-def _both_wide(row: Compared) -> tuple[str, str]:
-    """Nothing where neither run has a value: a word of LoadGen's that changed."""
-    if row.before is None and row.after is None:
-        return "", ""
-    return _wide(row.before, row.before_between), _wide(row.after, row.after_between)
+        say(console, f"Not alike: {sentence}", "yellow")
 
 
 def marks(facts: LoadedFacts) -> str:
@@ -198,23 +147,6 @@ def _sign(facts: LoadedFacts, quantity: str) -> str:
     return APART if facts.is_unstable(quantity) else ""
 
 
-def _wide(value: float | None, between: tuple[float, float] | None) -> str:
-    if value is None:
-        return "none"
-    if between is None:
-        scale, digits, unit = _form(value)
-        return f"{value / scale:,.{digits}f}{unit}"
-    scale, digits, unit = _form(value)
-    middle, low, high = (f"{each / scale:,.{digits}f}{unit}" for each in (value, *between))
-    return f"{middle} ({low}–{high})"
-
-
-def _form(value: float) -> tuple[float, int, str]:
-    """By what to divide, decimals, and the letter behind: three or four digits each."""
-    if value >= 10_000:
-        return 1000, 1, "k"
-    return 1, 0 if value >= 100 else 1 if value >= 10 else 2, ""
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
+def say(console: Console, text: str, style: str = "") -> None:
+    """A sentence as it is: its numbers are not coloured, its line is not broken."""
     console.print(text, style=style, highlight=False, soft_wrap=True)

@@ -21,9 +21,9 @@ from pipelines.facts import (
     ThroughputFacts,
     WindowFacts,
 )
+from pipelines.measuring.compared_table import print_compared
 from pipelines.measuring.comparing import Change, Compared, compare_reports, regressions
 from pipelines.measuring.figures import STABLE
-from pipelines.measuring.table import print_compared
 from tests.pipelines.report.measured import measured_report
 from tests.pipelines.report.sample import sample_report
 
