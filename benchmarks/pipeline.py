@@ -38,7 +38,8 @@ TRIAL_EPOCHS = 12
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
+        signal.signal(number, _interrupt)
     try:
         with temporary_home() as home:
             figures, more = measure(options, home)

@@ -42,7 +42,8 @@ BYTES_OF_A_TIME = 400_000_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
+        signal.signal(number, _interrupt)
     try:
         with _temporary_folder(max(options.factors)) as home:
             figures = measure(options, home)

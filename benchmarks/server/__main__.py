@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
     plan = plan_of(options)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
+        signal.signal(number, _interrupt)
     load = os.getloadavg()[0]
     say(f"Load of the machine at the start: {load:.2f} (more than 0.5 disturbs the figures)")
     try:

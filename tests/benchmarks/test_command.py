@@ -20,6 +20,8 @@ from benchmarks.trainers import Trainers
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "benchmarks.pipeline"]
+IGNORES_CTRL_C = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+"""As a job that a script starts in the background does, and what it starts."""
 
 
 def test_help_says_what_it_does_and_what_its_exit_code_means() -> None:
@@ -63,7 +65,7 @@ def test_a_stopped_benchmark_leaves_no_process_and_no_folder(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "--only", "training"],
+        [*IGNORES_CTRL_C, *COMMAND, "--only", "training"],
         cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
