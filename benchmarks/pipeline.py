@@ -9,21 +9,20 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 
 from benchmarks.demo_figures import cached_figures, cold_figures, where_time_goes
 from benchmarks.figures import Figure, all_met, print_figures, write_json
 from benchmarks.runs import DemoRun, Home, run_demo
+from benchmarks.stopping import stop_on_signals
 from benchmarks.throughput import Pair, TooShort, epochs_for, steady_rates, train_side_by_side
 from benchmarks.trainers import Trainers
 from benchmarks.training_figures import training_figures
@@ -38,8 +37,7 @@ TRIAL_EPOCHS = 12
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
-        signal.signal(number, _interrupt)
+    stop_on_signals()
     try:
         with temporary_home() as home:
             figures, more = measure(options, home)
@@ -174,10 +172,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return number
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from benchmarks.figures import Figure, all_met, print_figures, write_json
 from benchmarks.pipeline import out, say
 from benchmarks.scale_figures import row_seconds, scale_figures
 from benchmarks.scale_formats import format_figures
 from benchmarks.scaling import Scale, Size
+from benchmarks.stopping import stop_on_signals
 from models.errors import StorageError, TwinServeError
 from models.framework import FRAMEWORKS, TITLES
 from models.worker import QUIET
@@ -42,8 +40,7 @@ BYTES_OF_A_TIME = 400_000_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
-        signal.signal(number, _interrupt)
+    stop_on_signals()
     try:
         with _temporary_folder(max(options.factors)) as home:
             figures = measure(options, home)
@@ -133,10 +130,6 @@ def _temporary_folder(factor: int) -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

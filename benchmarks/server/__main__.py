@@ -10,13 +10,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 
@@ -27,6 +24,7 @@ from benchmarks.server.plan import QUICK, Plan
 from benchmarks.server.run import measure
 from benchmarks.server.subject import SUBJECTS
 from benchmarks.server.tables import print_results
+from benchmarks.stopping import stop_on_signals
 from models.errors import TwinServeError
 from pipelines.hardware import hardware, versions
 from pipelines.settings import read_settings
@@ -38,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit code: 0 all goals met, 1 not, 2 it could not be measured."""
     options = parse(arguments)
     plan = plan_of(options)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a script ignores the first
-        signal.signal(number, _interrupt)
+    stop_on_signals()
     load = os.getloadavg()[0]
     say(f"Load of the machine at the start: {load:.2f} (more than 0.5 disturbs the figures)")
     try:
@@ -116,13 +113,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
     return number
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # `timeout` sends two; the second must not stop the stopping
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -22,8 +22,12 @@ from typing import Any
 import pytest
 import uvicorn
 
+from models.case import case_function, load_case
+from pipelines.playground.application import Playground
+from pipelines.playground.catalogue import Catalogue
 from pipelines.settings import PROJECT, Settings
 from pipelines.workspace import Workspace
+from tests.pipelines.playground.fakes import KEYS, Client, Fake, FakeFleet, always
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_SECONDS = 240
@@ -42,6 +46,22 @@ def _load(name: str) -> ModuleType:
 
 
 looking = _load("looking")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    case = load_case("digits")
+    return Catalogue.of(case, case_function("digits", "data", "load")(7).test)
+
+
+@pytest.fixture
+def fleet() -> FakeFleet:
+    return FakeFleet([Fake(key, always(3)) for key in KEYS])
+
+
+@pytest.fixture
+def client(catalogue: Catalogue, fleet: FakeFleet) -> Client:
+    return Client(Playground(catalogue, fleet).application())
 
 
 @pytest.fixture(scope="session")

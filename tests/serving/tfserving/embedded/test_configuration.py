@@ -2,158 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import grpc
-import httpx
 import numpy as np
 import psutil
 import pytest
 from google.protobuf import text_format
 
-from serving.process import ProcessServer
-from serving.server import ServerSpec
 from serving.tfserving.messages import (
-    GetModelStatusRequest,
-    ModelServiceStub,
-    PredictionServiceStub,
-    PredictRequest,
     ReloadConfigRequest,
 )
-from serving.tfserving.tensor_proto import to_proto
+from tests.serving.tfserving.embedded.configured import DEADLINE_SECONDS, Start, Store, listed
 
 pytestmark = pytest.mark.servers
 
-DEADLINE_SECONDS = 60
 Reference = dict[str, np.ndarray]
 Wait = Callable[[Callable[[], bool]], None]
-
-
-class Store:
-    """Base paths with versions; the odd ones are one model, the even ones the other."""
-
-    def __init__(self, folder: Path, odd: Path, even: Path) -> None:
-        self.folder = folder
-        self._models = (even, odd)
-
-    def put(self, name: str, *versions: int) -> str:
-        """Make versions; returns the model's entry for a configuration."""
-        for version in versions:
-            shutil.copytree(self._models[version % 2], self.folder / name / str(version))
-        return self.entry(name)
-
-    def entry(self, name: str, more: str = 'model_platform: "tensorflow"') -> str:
-        return f'config {{ name: "{name}" base_path: "{self.folder / name}" {more} }}'
-
-
-@pytest.fixture
-def store(tmp_path: Path, saved_model: Path, second_saved_model: Path) -> Store:
-    return Store(tmp_path / "store", saved_model, second_saved_model)
-
-
-def listed(*entries: str) -> str:
-    return f"model_config_list {{ {' '.join(entries)} }}"
-
-
-class Configured:
-    """A server on a configuration file, and questions to it."""
-
-    def __init__(self, spec: ServerSpec, path: Path) -> None:
-        self.server = ProcessServer(spec)
-        self.path = path
-        self.server.start()
-        self._http = httpx.Client(base_url=spec.url("rest"), trust_env=False, timeout=30)
-        self._channel = grpc.insecure_channel(spec.address("grpc"))
-
-    def close(self) -> None:
-        self._http.close()
-        self._channel.close()
-        self.server.stop()
-
-    def is_open(self) -> bool:
-        assert self.server.is_alive(), self.server.log_tail()
-        try:
-            self._http.get("/v1/models/digits")
-        except httpx.ConnectError:
-            return False
-        return True
-
-    def write(self, text: str) -> None:
-        other = self.path.with_suffix(".new")
-        other.write_text(text)
-        other.replace(self.path)
-
-    def states(self, name: str) -> dict[int, str]:
-        told = self._http.get(f"/v1/models/{name}").json()
-        return {
-            int(each["version"]): each["state"] for each in told.get("model_version_status", [])
-        }
-
-    def reload(self, text: str, timeout: float = DEADLINE_SECONDS) -> Any:
-        request = ReloadConfigRequest()
-        text_format.Parse(text, request.config)
-        return self.send(request, timeout)
-
-    def send(self, request: Any, timeout: float = DEADLINE_SECONDS) -> Any:
-        return ModelServiceStub(self._channel).HandleReloadConfigRequest(request, timeout=timeout)
-
-    def refused(self, text: str) -> str:
-        """How a configuration is refused: the code's name and the message."""
-        with pytest.raises(grpc.RpcError) as failed:
-            self.reload(text)
-        return f"{failed.value.code().name}: {failed.value.details()}"
-
-    def answer(self, name: str, image: np.ndarray, **spec: Any) -> tuple[int, np.ndarray]:
-        """Over gRPC: the version that answered, and its logits."""
-        request = PredictRequest()
-        request.model_spec.name = name
-        if "label" in spec:
-            request.model_spec.version_label = spec["label"]
-        request.inputs["image"].CopyFrom(to_proto(image, as_content=False))
-        told = PredictionServiceStub(self._channel).Predict(request, timeout=30)
-        logits = np.array(told.outputs["logits"].float_val).reshape(len(image), 10)
-        return told.model_spec.version.value, logits
-
-    def rest_answer(self, part: str, image: np.ndarray) -> tuple[int, Any]:
-        """Over REST: the status, and the logits or the error."""
-        body = {"instances": [{"image": row} for row in image.tolist()]}
-        told = self._http.post(f"/v1/models/{part}:predict", json=body)
-        if told.status_code != 200:
-            return told.status_code, told.json()["error"]
-        return 200, np.array([row["logits"] for row in told.json()["predictions"]])
-
-
-Start = Callable[..., Configured]
-
-
-@pytest.fixture
-def start(
-    tmp_path: Path, embedded_spec: Callable[..., ServerSpec], wait_until: Wait
-) -> Iterator[Start]:
-    """Starts a server on a configuration, and waits until its ports are open."""
-    started: list[Configured] = []
-
-    def start(text: str, *flags: str) -> Configured:
-        path = tmp_path / "models.config"
-        path.write_text(text)
-        spec = embedded_spec("digits", tmp_path / "unused", tmp_path / "work")
-        command = (*spec.command, f"--model_config_file={path}", *flags)
-        found = Configured(replace(spec, command=command), path)
-        started.append(found)
-        wait_until(found.is_open)
-        return found
-
-    yield start
-    for each in started:
-        each.close()
 
 
 def test_policies_and_labels(
@@ -373,68 +240,6 @@ def test_the_answer_says_by_how_much_counters_have_grown(start: Start, store: St
     assert [each.int64_value_increase for each in running.send(request).metric] == [0, 0]
 
 
-def test_a_unix_socket_and_channel_arguments(
-    start: Start, store: Store, reference: Reference, tmp_path: Path
-) -> None:
-    """The arguments are those of TF Serving's own test; one alone shows that they arrive."""
-    running = start(
-        listed(store.put("digits", 1)),
-        "--grpc_socket_path=grpc.sock",
-        "--grpc_channel_arguments=grpc.max_connection_age_ms=2000,grpc.lb_policy_name=grpclb,"
-        "grpc.max_receive_message_length=2000",
-    )
-    [path] = running.server.log_path.parent.rglob("grpc.sock")
-    with grpc.insecure_channel(f"unix:{path}") as channel:
-        request = PredictRequest()
-        request.model_spec.name = "digits"
-        request.inputs["image"].CopyFrom(to_proto(reference["image"][:1], as_content=True))
-        told = PredictionServiceStub(channel).Predict(request, timeout=30)
-        assert told.model_spec.version.value == 1
-        request.inputs["image"].CopyFrom(to_proto(reference["image"], as_content=True))
-        with pytest.raises(grpc.RpcError) as large:
-            PredictionServiceStub(channel).Predict(request, timeout=30)
-    assert large.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_a_socket_alone_is_enough(
-    store: Store, tmp_path: Path, embedded_spec: Callable[..., ServerSpec], reference: Reference
-) -> None:
-    store.put("digits", 1)
-    spec = embedded_spec("digits", store.folder / "digits", tmp_path / "work")
-    path = tmp_path / "s"
-    flags = ("--port=0", f"--grpc_socket_path={path}")
-    server = ProcessServer(replace(spec, command=(*spec.command, *flags)))
-    server.start()
-    try:
-        server.wait_ready(DEADLINE_SECONDS)
-        with grpc.insecure_channel(f"unix:{path}") as channel:
-            request = PredictRequest()
-            request.model_spec.name = "digits"
-            request.inputs["image"].CopyFrom(to_proto(reference["image"], as_content=True))
-            assert PredictionServiceStub(channel).Predict(request, timeout=30).outputs
-    finally:
-        server.stop()
-
-
-def test_one_port_for_both_leaves_grpc(
-    store: Store, tmp_path: Path, embedded_spec: Callable[..., ServerSpec], wait_until: Wait
-) -> None:
-    store.put("digits", 1)
-    spec = embedded_spec("digits", store.folder / "digits", tmp_path / "work")
-    same = f"--rest_api_port={spec.ports['grpc']}"
-    server = ProcessServer(replace(spec, command=(*spec.command, same)))
-    server.start()
-    try:
-        wait_until(lambda: "Skipped exporting HTTP/REST API." in server.log_tail())
-        with grpc.insecure_channel(spec.address("grpc")) as channel:
-            request = GetModelStatusRequest()
-            request.model_spec.name = "digits"
-            told = ModelServiceStub(channel).GetModelStatus(request, timeout=30)
-        assert [each.state for each in told.model_version_status] == [30]
-    finally:
-        server.stop()
-
-
 def test_sigterm_ends_a_reload_that_waits(start: Start, store: Store) -> None:
     digits = store.put("digits", 1)
     running = start(listed(digits))
@@ -446,97 +251,3 @@ def test_sigterm_ends_a_reload_that_waits(start: Start, store: Store) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE_SECONDS) == 0
         assert waiting.result().split(":")[0] in ("UNAVAILABLE", "CANCELLED", "UNKNOWN")
-
-
-def refusal(
-    embedded_spec: Callable[..., ServerSpec], tmp_path: Path, *flags: str
-) -> subprocess.CompletedProcess[str]:
-    """The end of a server that cannot start."""
-    spec = embedded_spec("digits", tmp_path / "unused", tmp_path / "work")
-    done = subprocess.run(
-        (*spec.command, *flags),
-        env={**os.environ, **spec.environment},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 255
-    assert "Traceback" not in done.stderr
-    return done
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (None, "NOT_FOUND: {path}; No such file or directory"),
-        ("", "INVALID_ARGUMENT: {path}; Invalid argument"),
-        ("model_config_list { nonsense: 1 }", "INVALID_ARGUMENT: Invalid protobuf file: '{path}'"),
-        (
-            'model_config_list {{ config {{ name: "digits" base_path: "{store}/digits" '
-            'model_platform: "tensorflow" version_labels {{ key: "a" value: 1 }} }} }}',
-            "FAILED_PRECONDITION: Request to assign label to version 1 of model digits, which is "
-            "not currently available for inference",
-        ),
-        (
-            "custom_model_config {{}}",
-            "UNIMPLEMENTED: ModelServer does not yet support custom model config.",
-        ),
-    ],
-)
-def test_a_file_that_cannot_be_served(
-    embedded_spec: Callable[..., ServerSpec],
-    tmp_path: Path,
-    store: Store,
-    text: str | None,
-    words: str,
-) -> None:
-    path = tmp_path / "models.config"
-    store.put("digits", 1)
-    if text is not None:
-        path.write_text(text.format(store=store.folder) if "{{" in text else text)
-    done = refusal(embedded_spec, tmp_path, f"--model_config_file={path}")
-    assert done.stdout == f"Failed to start server. Error: {words.format(path=path)}\n"
-    if text and "nonsense" in text:  # TF Serving's own test looks for this on the standard error
-        assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:21" in done.stderr
-
-
-def test_two_models_that_cannot_be_loaded_are_both_named(
-    embedded_spec: Callable[..., ServerSpec], tmp_path: Path, store: Store
-) -> None:
-    """Nothing is told of the one that can."""
-    entries = [store.put("good", 1), store.put("a", 3), store.put("b", 5)]
-    for folder in ("a/3", "b/5"):
-        (store.folder / folder / "saved_model.pb").unlink()
-    path = tmp_path / "models.config"
-    path.write_text(listed(*entries))
-    done = refusal(embedded_spec, tmp_path, f"--model_config_file={path}")
-    missing = "NOT_FOUND: Could not find SavedModel .pb or .pbtxt at supplied export directory path"
-    assert done.stdout == (
-        "Failed to start server. Error: UNKNOWN: 2 servable(s) did not become available: "
-        f"{{{{{{name: a version: 3}} due to error: {missing}: {store.folder}/a/3}}, "
-        f"{{{{name: b version: 5}} due to error: {missing}: {store.folder}/b/5}}, }}\n"
-    )
-
-
-def test_alts_cannot_be_had_outside_google_s_cloud(
-    embedded_spec: Callable[..., ServerSpec], tmp_path: Path, store: Store
-) -> None:
-    """gRPC itself says so, there as here."""
-    path = tmp_path / "models.config"
-    path.write_text(listed(store.put("digits", 1)))
-    flags = (f"--model_config_file={path}", "--use_alts_credentials")
-    done = refusal(embedded_spec, tmp_path, *flags)
-    words = "INVALID_ARGUMENT: Failed to BuildAndStart gRPC server"
-    assert done.stdout == f"Failed to start server. Error: {words}\n"
-    assert "Using ALTS credentials" in done.stderr
-
-
-def test_a_relative_base_path_is_refused(
-    embedded_spec: Callable[..., ServerSpec], tmp_path: Path
-) -> None:
-    done = refusal(embedded_spec, tmp_path, "--model_base_path=models")
-    assert done.stdout == (
-        "Failed to start server. Error: INVALID_ARGUMENT: Expected model digits to have an "
-        "absolute path or URI; got base_path()=models\n"
-    )

@@ -49,12 +49,12 @@ COVERED = {
     "testMultiInferenceTf2": "test_yardstick.py::test_multi_inference_tf2",
     "testPredictSavedModel": "test_server.py::test_an_output_filter",
     "testGoodModelConfig": "test_configuration.py::test_policies_and_labels",
-    "testBadModelConfig": "test_configuration.py::test_a_file_that_cannot_be_served",
+    "testBadModelConfig": "test_refused_starts.py::test_a_file_that_cannot_be_served",
     "testModelConfigReload": "test_configuration.py::test_the_file_is_looked_at_again_and_again",
     "testModelConfigReloadWithZeroPollPeriod": (
         "test_configuration.py::test_without_the_flag_the_file_is_read_once"
     ),
-    "testGoodGrpcChannelArgs": "test_configuration.py::test_a_unix_socket_and_channel_arguments",
+    "testGoodGrpcChannelArgs": "test_listening.py::test_a_unix_socket_and_channel_arguments",
     "testClassifyREST": "test_rest_contract.py::test_classify",
     "testRegressREST": "test_rest_contract.py::test_regress",
     "testPredictREST": "test_rest_contract.py::test_half_plus_two",
@@ -64,7 +64,7 @@ COVERED = {
         "test_rest_contract.py::test_both_are_laid_out_as_protobuf_prints_them"
     ),
     "testPrometheusEndpoint": "test_metrics.py::test_requests_over_both_protocols_are_counted",
-    "testPredictUDS": "test_configuration.py::test_a_socket_alone_is_enough",
+    "testPredictUDS": "test_listening.py::test_a_socket_alone_is_enough",
     "testPredictOnTfLite": "test_yardstick.py::test_answers_to_two",
     "testPredictWithSignatureDefOnTfLite": "test_yardstick.py::test_tflite_with_a_signature",
     "test_tf_saved_model_save": "test_yardstick.py::test_answers_to_two",
