@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,6 +27,17 @@ QUICK_SECONDS = 0.005
 """Of a signature whose batches take less, one runs at a time: what comes meanwhile goes together, and
 waits less for it than it saves."""
 
+BUSY_SHARE = 0.7
+"""Of the processors. Of a signature whose batches take longer and keep so many at work, one runs at a time, too:
+a second beside it makes both slower."""
+
+GATHER_SHARE = 0.25
+"""Of the time that such a batch takes: so long the next one, if it has room, waits for those who have just been
+answered to ask again. Else they stay apart for ever, a large batch and a small one in turn, which take longer
+than one of all."""
+
+_PROCESSORS = len(os.sched_getaffinity(0))
+
 
 @dataclass(eq=False, slots=True)
 class Batch:
@@ -36,7 +48,9 @@ class Batch:
         opened: when the first slice came, on the monotonic clock.
         slices: of requests.
         size: rows of all of them.
+        is_alone: whether no other ran at the same time.
         seconds: how long it ran.
+        share: of the processors that the process kept at work meanwhile.
         outcome: the outputs of each slice, or why there are none.
     """
 
@@ -44,12 +58,14 @@ class Batch:
     opened: float = 0.0
     slices: list[Slice] = field(default_factory=list)
     size: int = 0
+    is_alone: bool = True
     seconds: float = 0.0
+    share: float = 1.0
     outcome: list[dict[str, np.ndarray]] | Exception = field(default_factory=list)
 
     def run(self) -> None:
         """On a thread."""
-        started = time.monotonic()
+        started, worked = time.monotonic(), time.process_time()
         try:
             waits = [started - each.request.since for each in self.slices]
             inputs = [each.inputs for each in self.slices]
@@ -59,6 +75,7 @@ class Batch:
                 log.exception("a batch failed in a way that is not known")
             self.outcome = error
         self.seconds = time.monotonic() - started
+        self.share = (time.process_time() - worked) / max(self.seconds, 1e-9) / _PROCESSORS
 
     def settle(self) -> None:
         """In the event loop: hand out the answers."""
@@ -89,6 +106,8 @@ class Queue:
         self._batches = deque([Batch(self)])
         self._running = 0
         self._mean_seconds = 0.0
+        self._mean_share = 1.0
+        self._ended = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +121,10 @@ class Queue:
     @property
     def due(self) -> float:
         """When the first batch is ready though it has room, on the monotonic clock."""
-        return self._batches[0].opened + self._timeout_seconds
+        due = self._batches[0].opened + self._timeout_seconds
+        if self._keeps_busy:
+            due = max(due, self._ended + GATHER_SHARE * self._mean_seconds)
+        return due
 
     def add(self, inputs: Tensors, rows: int) -> Request:
         """Put a request into the last batch, and into new ones where it has no room.
@@ -146,8 +168,11 @@ class Queue:
     def note_end(self, batch: Batch) -> None:
         """A batch that was taken has run."""
         self._running -= 1
+        self._ended = time.monotonic()
         seconds = min(batch.seconds, 4 * QUICK_SECONDS)  # a single slow one decides nothing
         self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
+        if batch.is_alone:
+            self._mean_share += 0.3 * (batch.share - self._mean_share)
 
     def answer(
         self, slices: list[Tensors], rows: int, waits_seconds: Sequence[float]
@@ -210,12 +235,17 @@ class Queue:
                 f"open_batch_size={in_last}, max_execution_batch_size={self._limit})",
             )
 
+    @property
+    def _keeps_busy(self) -> bool:
+        """Whether its batches take long and leave no processor to a second one."""
+        return self._mean_seconds >= QUICK_SECONDS and self._mean_share >= BUSY_SHARE
+
     def _is_ready(self, now: float) -> bool:
         first = self._batches[0]
         if not first.slices:
             return False
         if self.is_full:
             return True
-        if self._running and self._mean_seconds < QUICK_SECONDS:
+        if self._running and (self._mean_seconds < QUICK_SECONDS or self._keeps_busy):
             return False
-        return now >= first.opened + self._timeout_seconds
+        return now >= self.due

@@ -29,6 +29,7 @@ class Scheduler:
         self._free = threads
         self._name = name
         self._idle_threads = 0
+        self._under_way: set[Batch] = set()
         self._inbox: SimpleQueue[Batch] = SimpleQueue()
         self._queues: deque[Queue] = deque()
         self._is_called = False
@@ -92,6 +93,10 @@ class Scheduler:
 
     def _start(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
         self._free -= 1
+        batch.is_alone = not self._under_way
+        for each in self._under_way:
+            each.is_alone = False
+        self._under_way.add(batch)
         if not self._idle_threads:
             work = partial(self._work, loop)
             threading.Thread(target=work, name=self._name, daemon=True).start()
@@ -112,6 +117,7 @@ class Scheduler:
 
     def _finish(self, batch: Batch) -> None:
         self._free += 1
+        self._under_way.discard(batch)
         self._idle_threads += 1
         batch.queue.note_end(batch)
         batch.settle()
