@@ -37,6 +37,8 @@ Call = Callable[[np.ndarray], object]
 
 def main(home: Path) -> None:
     """Measure and print."""
+    # Else the first session decides for all how many threads work within an operation.
+    os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
     subject = Subject.read("digits", home)
     calls = _calls(subject)
     large = rows_of_bytes(subject, LARGE_BYTES)
@@ -50,6 +52,7 @@ def main(home: Path) -> None:
         "large_bytes": len(body),
         "large_parse_ms": _median_ms(lambda: orjson.loads(body)),
         "heavy_rate": _heavy_rates(Subject.read(HEAVY, home)),
+        "processors": len(os.sched_getaffinity(0)),
     }
     print(json.dumps(found))
 
@@ -72,8 +75,10 @@ def _calls(subject: Subject) -> dict[str, Call]:
     }
 
 
-def _session_call(subject: Subject, pool: int) -> Call:
-    session: Any = tf.compat.v1.Session(graph=tf.Graph())
+def _session_call(subject: Subject, pool: int, threads: int = 0) -> Call:
+    """``threads`` work within an operation; 0 leaves it to TensorFlow."""
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads)
+    session: Any = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     with session.graph.as_default():
         meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(subject.folder))
     signature = meta.signature_def["serving_default"]
@@ -86,13 +91,19 @@ def _session_call(subject: Subject, pool: int) -> Call:
 
 
 def _heavy_rates(subject: Subject) -> dict[str, float]:
-    """By rows: calls a second, from one thread or from as many as there are cores, whichever does more."""
-    call = _session_call(subject, 0)
+    """By rows: calls a second of the way that does most.
+
+    One caller or as many as there are processors; operations on all processors or, where every
+    processor has a caller, each in its caller's thread.
+    """
+    shared = _session_call(subject, 0)
+    alone = _session_call(subject, IN_CALLING_THREAD, threads=1)
+    callers = os.cpu_count() or 1
     most = {}
     for rows in HEAVY_ROWS:
         batch = subject.batches(rows)[0]
-        counts = {1, os.cpu_count() or 1}
-        most[str(rows)] = max(_rate(partial(call, batch), threads) for threads in counts)
+        ways = ((shared, 1), (shared, callers), (alone, callers))
+        most[str(rows)] = max(_rate(partial(call, batch), count) for call, count in ways)
     return most
 
 

@@ -39,6 +39,7 @@ class InProcess:
         large_parse_ms: orjson's bare parse of it.
         import_seconds: of a process that imports TensorFlow and ends.
         heavy_rate: calls a second of the network with 100 MB of weights, by rows; no server can do more.
+        processors: that it may use.
     """
 
     call_ms: dict[int, float]
@@ -48,6 +49,7 @@ class InProcess:
     large_parse_ms: float
     import_seconds: float
     heavy_rate: dict[int, float] = field(default_factory=dict)
+    processors: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def measure_in_process(home: Path) -> InProcess:
         large_parse_ms=found["large_parse_ms"],
         import_seconds=statistics.median(_import_seconds() for _ in range(IMPORTS)),
         heavy_rate={int(rows): rate for rows, rate in found["heavy_rate"].items()},
+        processors=found["processors"],
     )
 
 

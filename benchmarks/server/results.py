@@ -42,6 +42,7 @@ class Measured:
         p50_ms: median of the rounds' medians; None likewise.
         p99_ms: likewise; None also where a round has too few answers for one.
         cpu_seconds_per_1000: of the server's processes.
+        client_cpu_seconds_per_1000: of the load client.
         rounds: how many there were.
         void: why there is no figure; empty where there is one.
         client_bound: whether the load client was the limit in any round.
@@ -51,6 +52,7 @@ class Measured:
     p50_ms: float | None
     p99_ms: float | None
     cpu_seconds_per_1000: float | None
+    client_cpu_seconds_per_1000: float | None
     rounds: int
     void: str = ""
     client_bound: bool = False
@@ -60,13 +62,14 @@ class Measured:
         """Medians; void where any round saw a wrong answer, or none at all."""
         void = next(filter(None, map(_why_void, rounds)), "")
         if void:
-            return cls(None, None, None, None, len(rounds), void)
+            return cls(None, None, None, None, None, len(rounds), void)
         p99s = [seen.p99_ms for seen in rounds if seen.p99_ms is not None]
         return cls(
             statistics.median(seen.rate for seen in rounds),
             statistics.median(seen.p50_ms for seen in rounds),
             statistics.median(p99s) if len(p99s) == len(rounds) else None,
             statistics.median(seen.cpu_seconds_per_1000 for seen in rounds),
+            statistics.median(seen.client_cpu_seconds_per_1000 for seen in rounds),
             len(rounds),
             client_bound=any(seen.client_cpu > CLIENT_LIMIT for seen in rounds),
         )

@@ -134,3 +134,8 @@ class Seen:
     def rate(self) -> float:
         """Requests a second."""
         return self.answers / self.seconds if self.seconds else 0.0
+
+    @property
+    def client_cpu_seconds_per_1000(self) -> float:
+        """Of the load client, per 1,000 requests."""
+        return 1000 * self.client_cpu / self.rate if self.rate else 0.0

@@ -188,3 +188,24 @@ def test_a_goal_beyond_what_the_model_itself_can_do_is_not_met_and_says_so() -> 
         "REST: requests a second, of",
     )
     assert (digits.met, "beyond" in digits.note) == (False, False)
+
+
+def test_what_the_client_and_a_server_without_a_model_take_is_left_out_of_what_can_be_reached() -> (
+    None
+):
+    limit = dataclasses.replace(CALL, heavy_rate={1: 300.0, 32: 80.0}, processors=2)
+    cells = {
+        key(subject="mlp", batching=True): seen(1000, client_cpu=0.1),
+        key("litserve", subject="mlp", batching=True): seen(800),
+    }
+    name = "mlp, REST: requests a second with batching, of"
+    alone = found(run(cells, Limits(limit, edges())), name)
+    # 32 rows at once: 2,560 a second by the bare call; 0.1 ms of the client's on two processors: 2,270
+    assert (alone.met, "beyond" in alone.note) == (False, True)
+    assert "the goal, 2,400 a second, is beyond 2,270: " in alone.note
+    cells[key(subject="noop", batching=True)] = seen(9000, cpu_seconds_per_1000=0.2)
+    beside = found(run(cells, Limits(limit, edges())), name)
+    assert "is beyond 1,850: what the processors can do beside the 0.30 ms" in beside.note
+    cells[key("litserve", subject="mlp", batching=True)] = seen(600)
+    reachable = found(run(cells, Limits(limit, edges())), name)
+    assert (reachable.met, "beyond" in reachable.note) == (False, False)
