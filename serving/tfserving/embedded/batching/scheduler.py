@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from serving.tfserving.embedded.batching.queue import Batch, Queue
 
-SETTLE_SECONDS = 0.002
-"""Longest that the loop reads from connections, once a request has come, before it starts a batch."""
+SETTLE_SECONDS = 0.004
+"""Longest that the loop reads from connections, once a request has come, before it starts a batch: to read 32
+small requests takes it about 3 ms, and a batch that is begun before leaves the rest to one of their own."""
 
 
 class Scheduler:
