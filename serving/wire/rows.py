@@ -99,6 +99,11 @@ def plain(array: np.ndarray) -> Any:
     """An array in the form that :func:`encode_json` writes exactly: itself, or nested lists."""
     if array.dtype.kind in "OSU" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
         return _spell_out(array.tolist())
+    return plain_numbers(array)
+
+
+def plain_numbers(array: np.ndarray) -> np.ndarray:
+    """The same for numbers that are all finite, which is not looked at again."""
     if array.dtype == np.float32 and (np.abs(array) == _ROUNDED_TWICE).any():
         return np.ascontiguousarray(array, np.float64)
     return np.ascontiguousarray(array)

@@ -26,7 +26,7 @@ from serving.tfserving.embedded.json.layout import (
 )
 from serving.tfserving.embedded.json.tensors import Form
 from serving.tfserving.embedded.status import invalid
-from serving.wire.rows import encode_json, plain
+from serving.wire.rows import encode_json, plain_numbers
 
 _WRITABLE = {
     "float",
@@ -129,7 +129,7 @@ def _plain(array: np.ndarray) -> Any:
         flat = np.empty(array.size, object)
         flat[:] = [_fragment(value) for value in array.ravel()]
         return flat.reshape(array.shape).tolist()
-    return plain(array) if array.ndim else array[()]
+    return plain_numbers(array) if array.ndim else array[()]
 
 
 def _write_strings(array: np.ndarray, as_bytes: bool) -> Written:

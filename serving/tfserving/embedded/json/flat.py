@@ -42,6 +42,7 @@ _NAMELESS = re.compile(rb"\{[ \t\r\n]*:")
 _FEW = 200
 """Numbers that numpy takes as quickly as anybody."""
 
+_FORMS = {form.value.encode("ascii"): form for form in Form}
 _DTYPES = {"float": np.float32, "double": np.float64}
 
 
@@ -67,7 +68,7 @@ def glance(body: bytes) -> Glance | None:
     if head is None or tail is None or (head[1] is not None and tail[2] is not None):
         return None
     name = (head[1] or tail[2] or b"").decode("ascii")
-    return Glance(Form(head[2].decode("ascii")), name, body[head.end() : tail.end(1)])
+    return Glance(_FORMS[head[2]], name, body[head.end() : tail.end(1)])
 
 
 def read_flat(found: Glance, port: Port) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from serving.tfserving.embedded.versions.models import Address
@@ -21,6 +22,9 @@ _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<what>meta
 _PATTERNS = {"POST": _POST, "GET": _GET}
 
 _MAX_VERSION = 2**63 - 1
+
+_MOST_REMEMBERED = 256
+"""Characters of a path that is remembered: clients ask for the same few again and again."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Target:
 
 def find_target(method: str, path: str) -> Target | None:
     """What the path asks for; None where it leads nowhere with that method."""
+    return (_remember if len(path) <= _MOST_REMEMBERED else _find)(method, path)
+
+
+def _find(method: str, path: str) -> Target | None:
     found = _PATTERNS[method].fullmatch(path) if method in _PATTERNS else None
     if found is None:
         return None
@@ -52,3 +60,6 @@ def find_target(method: str, path: str) -> Target | None:
     if is_too_large or (version is not None and version > _MAX_VERSION):
         return Target(Address(name), what, digits)
     return Target(Address(name, version, unquote(label) if label else None), what)
+
+
+_remember = lru_cache(maxsize=1024)(_find)
