@@ -31,6 +31,7 @@ LARGE_BYTES = 2**20
 IN_CALLING_THREAD = -1
 HEAVY = "mlp"
 HEAVY_ROWS = (1, 32)
+PROCESSORS = len(os.sched_getaffinity(0))
 
 Call = Callable[[np.ndarray], object]
 
@@ -52,7 +53,7 @@ def main(home: Path) -> None:
         "large_bytes": len(body),
         "large_parse_ms": _median_ms(lambda: orjson.loads(body)),
         "heavy_rate": _heavy_rates(Subject.read(HEAVY, home)),
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": PROCESSORS,
     }
     print(json.dumps(found))
 
@@ -98,11 +99,10 @@ def _heavy_rates(subject: Subject) -> dict[str, float]:
     """
     shared = _session_call(subject, 0)
     alone = _session_call(subject, IN_CALLING_THREAD, threads=1)
-    callers = os.cpu_count() or 1
     most = {}
     for rows in HEAVY_ROWS:
         batch = subject.batches(rows)[0]
-        ways = ((shared, 1), (shared, callers), (alone, callers))
+        ways = ((shared, 1), (shared, PROCESSORS), (alone, PROCESSORS))
         most[str(rows)] = max(_rate(partial(call, batch), count) for call, count in ways)
     return most
 

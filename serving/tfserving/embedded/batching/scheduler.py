@@ -27,7 +27,7 @@ class Scheduler:
     """
 
     def __init__(self, threads: int, name: str) -> None:
-        self._free = threads
+        self._threads = threads
         self._name = name
         self._idle_threads = 0
         self._under_way: set[Batch] = set()
@@ -38,9 +38,13 @@ class Scheduler:
         self._settled = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def _has_free(self) -> bool:
+        return len(self._under_way) < self._threads
+
     def notice(self, queue: Queue, is_new: bool) -> None:
         """In the event loop: a queue has got a request; ``is_new`` where it had none before."""
-        while self._free and queue.is_full:  # nothing is won by waiting, and its place is free
+        while self._has_free and queue.is_full:  # nothing is won by waiting, and its place is free
             batch = queue.take(time.monotonic())
             if batch is None:
                 break
@@ -52,7 +56,7 @@ class Scheduler:
         if is_new:
             self._queues.append(queue)
         self._has_new = True
-        if self._free and not self._is_called:
+        if self._has_free and not self._is_called:
             self._settled = time.monotonic() + SETTLE_SECONDS
             self._call_look()
 
@@ -70,7 +74,7 @@ class Scheduler:
         self._is_called = self._has_new = False
         loop = asyncio.get_running_loop()
         untried = len(self._queues)
-        while self._free and untried:
+        while self._has_free and untried:
             queue = self._queues.popleft()
             batch = queue.take(now)
             if not queue.is_empty:
@@ -80,7 +84,7 @@ class Scheduler:
             else:
                 self._start(loop, batch)
                 untried = len(self._queues)
-        if self._free:
+        if self._has_free:
             self._set_timer(loop, now)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
@@ -93,7 +97,6 @@ class Scheduler:
             self._timer = loop.call_later(min(waits), self._look)
 
     def _start(self, loop: asyncio.AbstractEventLoop, batch: Batch) -> None:
-        self._free -= 1
         batch.is_alone = not self._under_way
         for each in self._under_way:
             each.is_alone = False
@@ -117,7 +120,6 @@ class Scheduler:
             del batch  # the requests' tensors are not kept until the next batch
 
     def _finish(self, batch: Batch) -> None:
-        self._free += 1
         self._under_way.discard(batch)
         self._idle_threads += 1
         batch.queue.note_end(batch)

@@ -1,4 +1,4 @@
-"""Models in a store, and servers on a configuration of them."""
+"""Models in a store, servers on a configuration of them, and a client of REST."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
+from serving.process import ProcessServer
 from serving.server import ServerSpec
 from tests.serving.tfserving.embedded.configured import Configured, Start, Store
 
 Wait = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def http(half_server: ProcessServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=half_server.spec.url("rest"), trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 from serving.process import ProcessServer
 from serving.server import ServerSpec
 from serving.tfserving.repository import publish
-from tests.serving.tfserving.embedded.test_rest_contract import ANSWER, connect, raw, read_answer
+from tests.serving.tfserving.embedded.rest_client import ANSWER, connect, raw, read_answer
 
 pytestmark = pytest.mark.servers
 
