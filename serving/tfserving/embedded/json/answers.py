@@ -23,10 +23,11 @@ from serving.tfserving.embedded.json.layout import (
     lay_out_object,
     lay_out_rows,
     quote,
+    quote_name,
 )
 from serving.tfserving.embedded.json.tensors import Form
 from serving.tfserving.embedded.status import invalid
-from serving.wire.rows import encode_json, plain_numbers
+from serving.wire.rows import encode_json, encode_numbers
 
 _WRITABLE = {
     "float",
@@ -64,7 +65,7 @@ def write_outputs(
         raise invalid("Cannot convert empty tensor map to JSON")
     if form is Form.ROW:
         _check_batches(outputs)
-    columns = [(quote(name), _write(array, ports[name])) for name, array in outputs.items()]
+    columns = [(quote_name(name), _write(array, ports[name])) for name, array in outputs.items()]
     if form is Form.ROW:
         return lay_out_rows(_PREDICTIONS, columns)
     return lay_out_columns(_OUTPUTS, columns)
@@ -121,15 +122,13 @@ def _write(array: np.ndarray, port: Port) -> Written:
         raise invalid(f"Failed to write JSON value for tensor type: {name}")
     if array.dtype.kind == "O":
         return _write_strings(array, port.name.endswith(_BYTES_SUFFIX))
-    return Written(array.shape, compact=encode_json(_plain(array)))
+    return Written(array.shape, compact=encode_numbers(array) or _encode_with_words(array))
 
 
-def _plain(array: np.ndarray) -> Any:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        flat = np.empty(array.size, object)
-        flat[:] = [_fragment(value) for value in array.ravel()]
-        return flat.reshape(array.shape).tolist()
-    return plain_numbers(array) if array.ndim else array[()]
+def _encode_with_words(array: np.ndarray) -> bytes:
+    flat = np.empty(array.size, object)
+    flat[:] = [_fragment(value) for value in array.ravel()]
+    return encode_json(flat.reshape(array.shape).tolist())
 
 
 def _write_strings(array: np.ndarray, as_bytes: bool) -> Written:

@@ -27,6 +27,8 @@ _HEAD = re.compile(
     rb"[ \t\r\n]*\{[ \t\r\n]*(?:" + _NAME + rb',[ \t\r\n]*)?"(instances|inputs)"[ \t\r\n]*:'
 )
 _TAIL = re.compile(rb"([\]}])[ \t\r\n]*(?:,[ \t\r\n]*" + _NAME + rb")?\}[ \t\r\n]*\Z")
+_USUAL_TAILS = (b"]}", b"}}")
+"""Without a name or a space, which takes the pattern a while to say."""
 _MOST_TAIL = 256
 
 _OF_NUMBERS = b"0123456789.+-eE \t\r\n"
@@ -39,8 +41,9 @@ missing; one that stands elsewhere instead has no comma beside it."""
 _NAMELESS = re.compile(rb"\{[ \t\r\n]*:")
 """An object whose name stands elsewhere."""
 
-_FEW = 200
-"""Numbers that numpy takes as quickly as anybody."""
+_FEW_BYTES = 1024
+"""In a text that is shorter, two searches take half as long as numpy; in a long one, four times as long."""
+_NUMBERS_AND_BRACKETS = bytes.maketrans(b"123456789.+-eE{:}", b"00000000000000[[]")
 
 _FORMS = {form.value.encode("ascii"): form for form in Form}
 _DTYPES = {"float": np.float32, "double": np.float64}
@@ -64,11 +67,15 @@ class Glance:
 def glance(body: bytes) -> Glance | None:
     """Look at both ends of a body; None where they are not those of a plain request."""
     head = _HEAD.match(body)
-    tail = _TAIL.search(body, max(len(body) - _MOST_TAIL, 0))
-    if head is None or tail is None or (head[1] is not None and tail[2] is not None):
+    if head is None:
         return None
-    name = (head[1] or tail[2] or b"").decode("ascii")
-    return Glance(_FORMS[head[2]], name, body[head.end() : tail.end(1)])
+    name, end = head[1], len(body) - 1
+    if body[-2:] not in _USUAL_TAILS:
+        tail = _TAIL.search(body, max(len(body) - _MOST_TAIL, 0))
+        if tail is None or (name is not None and tail[2] is not None):
+            return None
+        name, end = name or tail[2], tail.end(1)
+    return Glance(_FORMS[head[2]], (name or b"").decode("ascii"), body[head.end() : end])
 
 
 def read_flat(found: Glance, port: Port) -> np.ndarray | None:
@@ -112,8 +119,6 @@ def read_flat(found: Glance, port: Port) -> np.ndarray | None:
 
 def _as_doubles(numbers: list[float]) -> np.ndarray:
     """As ``np.array``, which looks at each number's type twice and takes four times as long."""
-    if len(numbers) < _FEW:
-        return np.array(numbers, np.float64)
     return np.frombuffer(_packer(len(numbers)).pack(*numbers))
 
 
@@ -123,6 +128,9 @@ def _packer(count: int) -> struct.Struct:
 
 
 def _has_gaps(text: bytes) -> bool:
+    if len(text) < _FEW_BYTES:
+        letters = text.translate(_NUMBERS_AND_BRACKETS, _SPACE)
+        return b"0[" in letters or b"]0" in letters
     marks = np.frombuffer(text.translate(_MARKS, _SPACE), np.uint8)
     return bool((marks[:-1] & marks[1:] >> 1).any())
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 _STEP = b"    "
@@ -24,7 +25,7 @@ _MOST_MARKS = 8
 """Dimensions for which there is a byte that marks the place between two lists."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Written:
     """A tensor's elements as JSON.
 
@@ -103,14 +104,15 @@ def lay_out_rows(key: bytes, columns: Sequence[tuple[bytes, Written]]) -> bytes:
         rows = columns[0][1].rows(2)
         return lay_out_list(key, b", ".join(rows))
     texts = [tensor.rows(3) for _, tensor in columns]
-    before = b"{" + _line(3)
-    pieces = []
-    for name, _ in columns:
-        pieces.append(before + name + b": ")
-        before = b"," + _line(3)
-    template = b"%b".join([*(each.replace(b"%", b"%%") for each in pieces), _line(2) + b"}"])
-    rows = [_line(2) + template % row for row in zip(*texts, strict=True)]
-    return lay_out_list(key, b",".join(rows))
+    template = _row_template(tuple(name for name, _ in columns))
+    return lay_out_list(key, b",".join([template % row for row in zip(*texts, strict=True)]))
+
+
+@lru_cache(maxsize=256)
+def _row_template(names: tuple[bytes, ...]) -> bytes:
+    """An object with these names, and ``%b`` for each value."""
+    members = [_line(3) + name.replace(b"%", b"%%") + b": %b" for name in names]
+    return _line(2) + b"{" + b",".join(members) + _line(2) + b"}"
 
 
 def lay_out_columns(key: bytes, columns: Sequence[tuple[bytes, Written]]) -> bytes:
@@ -129,6 +131,12 @@ def lay_out_list(key: bytes, items: bytes) -> bytes:
 def lay_out_object(key: bytes, value: bytes) -> bytes:
     """An object with one member."""
     return b"{" + _line(1) + key + b": " + value + b"\n}"
+
+
+@lru_cache(maxsize=256)
+def quote_name(name: str) -> bytes:
+    """As ``quote``, for names that come again with every answer."""
+    return quote(name)
 
 
 def quote(text: str) -> bytes:

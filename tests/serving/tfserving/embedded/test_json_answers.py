@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
@@ -32,6 +32,8 @@ from serving.tfserving.messages import (
 )
 
 SHAPES = [(3,), (1,), (0,), (2, 3), (2, 0), (0, 2), (2, 1, 3), (2, 3, 1, 2), (2, 2, 0, 2)]
+ROUNDED_TWICE = 7.0385307e-26
+"""The float32 whose shortest decimal reads back as another one."""
 DTYPES = [np.float32, np.float64, np.int64, np.bool_]
 
 
@@ -177,6 +179,13 @@ def test_more_dimensions_than_there_are_marks() -> None:
 def test_a_number_without_dimensions() -> None:
     outputs = {"y": np.float32(0.5).reshape(())}
     assert written(outputs, Form.COLUMNAR) == in_columns(outputs) == '{\n    "outputs": 0.5\n}'
+    for value, spelled in (
+        (np.nan, "NaN"),
+        (-np.inf, "-Infinity"),
+        (ROUNDED_TWICE, "7.038530691851209e-26"),
+    ):
+        outputs = {"y": np.float32(value).reshape(())}
+        assert written(outputs, Form.COLUMNAR) == f'{{\n    "outputs": {spelled}\n}}'
 
 
 def test_what_a_reader_of_the_documentation_expects() -> None:
@@ -198,6 +207,8 @@ def test_numbers_that_json_does_not_have() -> None:
         st.sampled_from([np.float32, np.float64]), hypothesis_numpy.array_shapes(max_dims=3)
     )
 )
+@example(np.array([[0.5, ROUNDED_TWICE], [-ROUNDED_TWICE, 1.5]], np.float32))
+@example(np.array([0.5, ROUNDED_TWICE]))
 def test_every_number_reads_back_as_itself(array: np.ndarray) -> None:
     for form, key in ((Form.ROW, "predictions"), (Form.COLUMNAR, "outputs")):
         found = json.loads(written({"y": array}, form))[key]
