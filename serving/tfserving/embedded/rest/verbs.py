@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -60,11 +59,11 @@ class Verbs:
         found = glance(text)
         if found is None:
             return None
-        with ExitStack() as held:
-            try:
-                servable = held.enter_context(self._models.use(address))
-            except StatusError:
-                return None
+        try:
+            use = self._models.use(address)
+        except StatusError:
+            return None
+        with use as servable:
             signature = servable.signatures.get(found.signature_name or DEFAULT_SIGNATURE)
             if signature is None or len(signature.inputs) != 1:
                 return None

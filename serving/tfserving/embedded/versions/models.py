@@ -92,17 +92,15 @@ class _Model:
 
 
 class Use:
-    """The version that a request is for; it is not unloaded inside the ``with`` block."""
+    """A version that a request holds: the value of a ``with`` statement, at whose end it is let go."""
 
-    __slots__ = ("_address", "_models", "_place")
+    __slots__ = ("_models", "_place")
 
-    def __init__(self, models: Models, address: Address) -> None:
+    def __init__(self, models: Models, place: _Place) -> None:
         self._models = models
-        self._address = address
-        self._place: _Place | None = None
+        self._place = place
 
     def __enter__(self) -> Servable:
-        self._place = self._models._enter(self._address)
         return self._place.servable
 
     def __exit__(
@@ -111,8 +109,7 @@ class Use:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._place is not None:
-            self._models._leave(self._place)
+        self._models._leave(self._place)
 
 
 class Models:
@@ -125,12 +122,12 @@ class Models:
         self._event = 0
 
     def use(self, address: Address) -> Use:
-        """The version that a request is for, for a ``with`` statement.
+        """The version that a request is for, for a ``with`` statement: it is not unloaded before its end.
 
         Raises:
-            StatusError: from the ``with`` statement; there is none.
+            StatusError: there is none.
         """
-        return Use(self, address)
+        return Use(self, self._enter(address))
 
     def states(self, address: Address) -> list[VersionState]:
         """The states of one version or, where none is named, of all, the highest first.
