@@ -138,19 +138,21 @@ def _p99s(name: str, found: list[Contest]) -> Figure:
 
 def _beyond_the_model(table: Table, contest: Contest, least: float, limit: InProcess) -> str:
     """Whether the peer is so near to what the processors can do that nobody can be so much quicker."""
-    if contest.cell.subject != HEAVY or not limit.heavy_rate:
+    is_alone = contest.cell.clients == 1  # so nothing is done beside its call
+    rates = limit.heavy_rate_of_one if is_alone else limit.heavy_rate
+    if contest.cell.subject != HEAVY or not rates:
         return ""
     rows = contest.cell.batch
-    if contest.cell.batching:  # rows of requests travel together
-        most = max(limit.heavy_rate[size] * max(size // rows, 1) for size in limit.heavy_rate)
+    if contest.cell.batching and not is_alone:  # rows of requests travel together
+        most = max(rates[size] * max(size // rows, 1) for size in rates)
     else:
-        most = limit.heavy_rate[rows]
+        most = rates[rows]
     goal = least * contest.peer_rate
     said = f"; the goal, {goal:,.0f} a second, is beyond"
     if goal > most:
-        return f"{said} the bare call's {most:,.0f}"
+        return f"{said} the bare call's {most:,.0f}{' to one caller' if is_alone else ''}"
     around = _ms_around_the_call(table, contest.cell)
-    beside = 1000 / (1000 / most + around / limit.processors)
+    beside = 1000 / (1000 / most + around / (1 if is_alone else limit.processors))
     if goal > beside:
         return (
             f"{said} {beside:,.0f}: what the processors can do beside the {around:.2f} ms of a request "

@@ -52,7 +52,7 @@ def main(home: Path) -> None:
         "large_rows": large,
         "large_bytes": len(body),
         "large_parse_ms": _median_ms(lambda: orjson.loads(body)),
-        "heavy_rate": _heavy_rates(Subject.read(HEAVY, home)),
+        **_heavy_rates(Subject.read(HEAVY, home)),
         "processors": PROCESSORS,
     }
     print(json.dumps(found))
@@ -91,20 +91,23 @@ def _session_call(subject: Subject, pool: int, threads: int = 0) -> Call:
     return call
 
 
-def _heavy_rates(subject: Subject) -> dict[str, float]:
-    """By rows: calls a second of the way that does most.
+def _heavy_rates(subject: Subject) -> dict[str, dict[str, float]]:
+    """By rows: calls a second of the way that does most, for one caller and for as many as do most.
 
-    One caller or as many as there are processors; operations on all processors or, where every
-    processor has a caller, each in its caller's thread.
+    Callers are one or as many as there are processors; operations on all processors or each in its
+    caller's thread.
     """
     shared = _session_call(subject, 0)
     alone = _session_call(subject, IN_CALLING_THREAD, threads=1)
-    most = {}
+    most, of_one = {}, {}
     for rows in HEAVY_ROWS:
         batch = subject.batches(rows)[0]
-        ways = ((shared, 1), (shared, PROCESSORS), (alone, PROCESSORS))
-        most[str(rows)] = max(_rate(partial(call, batch), count) for call, count in ways)
-    return most
+        rates = {
+            count: max(_rate(partial(call, batch), count) for call in (shared, alone))
+            for count in {1, PROCESSORS}
+        }
+        most[str(rows)], of_one[str(rows)] = max(rates.values()), rates[1]
+    return {"heavy_rate": most, "heavy_rate_of_one": of_one}
 
 
 def _rate(work: Callable[[], object], threads: int) -> float:

@@ -39,6 +39,7 @@ class InProcess:
         large_parse_ms: orjson's bare parse of it.
         import_seconds: of a process that imports TensorFlow and ends.
         heavy_rate: calls a second of the network with 100 MB of weights, by rows; no server can do more.
+        heavy_rate_of_one: the same for one caller, who waits for each answer.
         processors: that it may use.
     """
 
@@ -49,6 +50,7 @@ class InProcess:
     large_parse_ms: float
     import_seconds: float
     heavy_rate: dict[int, float] = field(default_factory=dict)
+    heavy_rate_of_one: dict[int, float] = field(default_factory=dict)
     processors: int = 1
 
 
@@ -93,15 +95,20 @@ def measure_in_process(home: Path) -> InProcess:
     command = [sys.executable, "-m", "benchmarks.server.in_process", str(home)]
     found = json.loads(_run(command).splitlines()[-1])
     return InProcess(
-        call_ms={int(rows): ms for rows, ms in found["call_ms"].items()},
+        call_ms=_by_rows(found["call_ms"]),
         way={int(rows): way for rows, way in found["way"].items()},
         large_rows=found["large_rows"],
         large_bytes=found["large_bytes"],
         large_parse_ms=found["large_parse_ms"],
         import_seconds=statistics.median(_import_seconds() for _ in range(IMPORTS)),
-        heavy_rate={int(rows): rate for rows, rate in found["heavy_rate"].items()},
+        heavy_rate=_by_rows(found["heavy_rate"]),
+        heavy_rate_of_one=_by_rows(found["heavy_rate_of_one"]),
         processors=found["processors"],
     )
+
+
+def _by_rows(found: dict[str, float]) -> dict[int, float]:
+    return {int(rows): value for rows, value in found.items()}
 
 
 def measure_edges(plan: Plan, stage: Stage, large_rows: int) -> Edges:

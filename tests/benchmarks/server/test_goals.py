@@ -190,6 +190,35 @@ def test_a_goal_beyond_what_the_model_itself_can_do_is_not_met_and_says_so() -> 
     assert (digits.met, "beyond" in digits.note) == (False, False)
 
 
+@pytest.mark.parametrize(
+    ("clients", "peer", "said"),
+    [
+        (1, 150, "the goal, 225 a second, is beyond the bare call's 200 to one caller"),
+        (
+            1,
+            125,
+            "the goal, 188 a second, is beyond 182: ",
+        ),  # 5 ms, and 0.5 of the client's after it
+        (1, 120, ""),
+        (8, 150, ""),
+    ],
+)
+def test_one_client_can_have_no_more_than_one_caller_has(
+    clients: int, peer: float, said: str
+) -> None:
+    limit = dataclasses.replace(
+        CALL, heavy_rate={1: 300.0}, heavy_rate_of_one={1: 200.0}, processors=2
+    )
+    cells = {
+        key(subject="mlp", clients=clients): seen(130, client_cpu=0.065),
+        key("fastapi", subject="mlp", clients=clients): seen(peer),
+    }
+    figure = found(run(cells, Limits(limit, edges())), "mlp, REST: requests a second, of")
+    assert figure.met is False
+    assert said in figure.note
+    assert bool(said) == ("beyond" in figure.note)
+
+
 def test_what_the_client_and_a_server_without_a_model_take_is_left_out_of_what_can_be_reached() -> (
     None
 ):
