@@ -42,7 +42,7 @@ _NAMELESS = re.compile(rb"\{[ \t\r\n]*:")
 """An object whose name stands elsewhere."""
 
 _FEW_BYTES = 1024
-"""In a text that is shorter, two searches take half as long as numpy; in a long one, four times as long."""
+"""Two searches of a shorter text take half as long as numpy does; of a long one, four times as long."""
 _NUMBERS_AND_BRACKETS = bytes.maketrans(b"123456789.+-eE{:}", b"00000000000000[[]")
 
 _FORMS = {form.value.encode("ascii"): form for form in Form}
