@@ -127,7 +127,16 @@ class Models:
         Raises:
             StatusError: there is none.
         """
-        return Use(self, self._enter(address))
+        if not address.name:
+            raise invalid("ModelSpec has no name specified.")
+        if address.label is not None:
+            address = Address(address.name, self._version_of(address.name, address.label))
+        with self._changed:
+            place = self._find(address)
+            if place is None:
+                raise not_found(f"Servable not found for request: {address}")
+            place.users += 1
+            return Use(self, place)
 
     def states(self, address: Address) -> list[VersionState]:
         """The states of one version or, where none is named, of all, the highest first.
@@ -246,18 +255,6 @@ class Models:
             if found.event > after and found.state in (State.AVAILABLE, State.END):
                 return found
         return None
-
-    def _enter(self, address: Address) -> _Place:
-        if not address.name:
-            raise invalid("ModelSpec has no name specified.")
-        if address.label is not None:
-            address = Address(address.name, self._version_of(address.name, address.label))
-        with self._changed:
-            place = self._find(address)
-            if place is None:
-                raise not_found(f"Servable not found for request: {address}")
-            place.users += 1
-            return place
 
     def _leave(self, place: _Place) -> None:
         with self._changed:
