@@ -35,7 +35,7 @@ MAKE_IT := --case $(CASE) $(if $(FRESH),--fresh) $(ARGS)
 READY   := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tfx demo train export verify serve query playground deploy rollback check measure compare report stop clean test lint format types \
+.PHONY: help setup setup-tfx setup-fuzz demo train export verify serve query playground deploy rollback check measure compare report stop clean test lint format types \
 	prefect deployments bench-pipeline bench-scale bench-server bench-loadgen protos schema lock up down logs ps images test-docker drills fuzz lineage push retrain
 
 help: ## List the targets
@@ -70,6 +70,10 @@ $(READY): requirements/dev.txt
 
 setup-tfx: $(READY) ## Install TFX into .venv-tfx, 3 GB (stages that need it do it themselves)
 	@$(BIN)/python -m pipelines.tfx.environment
+
+setup-fuzz: $(READY) ## Install atheris, which guides a part of make fuzz (that does it itself, and goes on without)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements/fuzz.in || echo "atheris cannot be installed here."
 
 demo: $(READY) ## Train, export, verify, serve, check, measure and report: the whole run
 	@$(STAGE) $(VERBOSE_FLAG) demo $(MAKE_IT)
@@ -185,7 +189,7 @@ bench-loadgen: $(READY) ## Measure the load generator against wrk at the same en
 drills: $(READY) ## Break things on purpose, with real containers (about 3 minutes; ARGS='--only oom' for some)
 	@$(BIN)/python -m benchmarks.drills --case $(CASE) --write docs/drills.md $(ARGS)
 
-fuzz: $(READY) ## Send the embedded server 100,000 inputs that nobody meant (5 minutes; ARGS='--inputs 10000 --target rest')
+fuzz: setup-fuzz ## Send the embedded server 100,000 inputs that nobody meant (5 minutes; ARGS='--inputs 10000 --target rest')
 	@$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 protos: $(READY) ## Make TorchServe's gRPC stubs again from our .proto

@@ -20,11 +20,12 @@ from pathlib import Path
 from benchmarks.fuzz.inputs.input import Input
 from benchmarks.fuzz.lanes.parsing import PROJECT
 
-HOW_TO_INSTALL = ".venv/bin/uv pip install --python .venv/bin/python 'atheris>=3,<4'"
+HOW_TO_INSTALL = "make setup-fuzz"
 
 PARSERS = (
     "json_text",
     "predict_body",
+    "number_body",
     "examples_body",
     "url_path",
     "tensor_proto",

@@ -19,10 +19,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
+from benchmarks.fuzz.inputs.served import NUMBERS
 from benchmarks.fuzz.inputs.settings import SEPARATOR
 from serving.tfserving.element_types import ELEMENT_TYPES
 from serving.tfserving.embedded.graph.signature import Port, Signature
 from serving.tfserving.embedded.json.examples import read_examples
+from serving.tfserving.embedded.json.flat import glance, read_flat
 from serving.tfserving.embedded.json.tensors import Body, parse_body, read_inputs
 from serving.tfserving.embedded.json.text import parse_json
 from serving.tfserving.embedded.listening import read_channel_arguments
@@ -87,6 +89,26 @@ def read_predict_body(content: bytes) -> None:
         assert _are_same(array, single[name]), f"{array!r} and {single[name]!r}"
 
 
+def read_number_body(content: bytes) -> None:
+    """What is read without making its lists is read alike by way of them.
+
+    The first byte chooses the input.
+    """
+    signature = _NUMBERS[content[0] % len(_NUMBERS)] if content else _NUMBERS[0]
+    found = glance(content[1:])
+    array = None if found is None else read_flat(found, signature.inputs["x"])
+    if found is None or array is None:
+        return
+    try:
+        body = parse_body(content[1:])
+        form, inputs = read_inputs(body, signature)
+    except StatusError as error:
+        raise AssertionError(f"only the quick reader takes it: {error}") from error
+    told = (found.form, found.signature_name)
+    assert told == (form, body.signature_name), f"{told}, {form} and {body.signature_name!r}"
+    assert _are_same(array, inputs["x"]), f"{array!r} and {inputs['x']!r}"
+
+
 def read_examples_body(content: bytes) -> None:
     """What is read can be sent on."""
     read_examples(parse_body(content)).SerializeToString()
@@ -142,6 +164,7 @@ def make_parsers(folder: Path) -> Mapping[str, Parser]:
     return {
         "json_text": read_json_text,
         "predict_body": read_predict_body,
+        "number_body": read_number_body,
         "examples_body": read_examples_body,
         "gzip_body": read_gzip_body,
         "url_path": read_url_path,
@@ -205,6 +228,12 @@ def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
 _IDENTITIES = [
     Signature(kind.name, {"value": Port("value", kind, None, "value:0")}, {})
     for kind in ELEMENT_TYPES
+]
+
+_KINDS = {kind.dtype.name: kind for kind in ELEMENT_TYPES}
+_NUMBERS = [
+    Signature("x", {"x": Port("x", _KINDS[name], (-1, *shape), "x:0")}, {})
+    for name, shape in NUMBERS
 ]
 
 NAMES = tuple(make_parsers(Path()))

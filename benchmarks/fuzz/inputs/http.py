@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from benchmarks.fuzz.inputs.input import Input, Inputs
 from benchmarks.fuzz.inputs.json_bodies import WORDS, example_bodies, predict_bodies
 from benchmarks.fuzz.inputs.mutation import mutate
-from benchmarks.fuzz.inputs.served import HALF, LABEL, PLACES, VERSIONS
+from benchmarks.fuzz.inputs.served import (
+    HALF,
+    LABEL,
+    PLACES,
+    PLACES_OF_NUMBERS,
+    SIGNATURES,
+    VERSIONS,
+)
 from benchmarks.fuzz.lanes.http import API, CUT, HEAD, LOOSE, PAGE
 
 METHODS = (
@@ -152,8 +159,10 @@ def _asked(draw: st.DrawFn) -> tuple[bytes, bytes]:
     if choice < 3:
         verb, body = draw(example_bodies())
         return f"/v1/models/{HALF}:{verb}".encode(), body
-    model, signature = draw(st.sampled_from(PLACES))
-    body = draw(st.binary(max_size=80)) if choice == 3 else draw(predict_bodies(model, signature))
+    places = PLACES_OF_NUMBERS if choice == 5 else PLACES
+    model, signature = draw(st.sampled_from(places))
+    bodies = predict_bodies(signature, SIGNATURES[model][signature])
+    body = draw(st.binary(max_size=80) if choice == 3 else bodies)
     version = f"/versions/{VERSIONS[model]}" if choice == 4 else ""
     return f"/v1/models/{model}{version}:predict".encode(), body
 

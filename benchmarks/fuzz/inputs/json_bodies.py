@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from benchmarks.fuzz.inputs.served import OF_EXAMPLES, SIGNATURES, Row
+from benchmarks.fuzz.inputs.served import OF_EXAMPLES, Row
 
 WORDS = [
     *(b"NaN Infinity -Infinity Inf 1e400 -1e400 1e39 -0 -0.0 01 1. .5 1e 1e+ 0x10 +1".split()),
@@ -52,9 +52,8 @@ def dump(value: Any) -> bytes:
 
 
 @st.composite
-def predict_bodies(draw: st.DrawFn, model: str, signature: str) -> bytes:
+def predict_bodies(draw: st.DrawFn, signature: str, inputs: Mapping[str, Row]) -> bytes:
     """For ``:predict`` of a signature: in rows or in columns, mostly nearly right."""
-    inputs = SIGNATURES[model][signature]
     count = draw(st.integers(1, 4))
     columns = {name: [draw(_values(row)) for _ in range(count)] for name, row in inputs.items()}
     body = draw(st.sampled_from([_in_rows, _in_columns, _plain]))(columns, count)

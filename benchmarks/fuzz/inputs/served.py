@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Row = tuple[str, tuple[int, ...]]
 """Element type and shape of one row, without the batch dimension."""
@@ -44,6 +44,18 @@ SIGNATURES: Mapping[str, Mapping[str, Mapping[str, Row]]] = {
 }
 """By model and signature, the inputs."""
 
+NUMBERS: Sequence[Row] = [
+    *(
+        ("float32", ()),
+        ("float32", (1,)),
+        ("float32", (2,)),
+        ("float32", (1, 1)),
+        ("float32", (2, 3)),
+    ),
+    *(("float64", ()), ("float64", (2,))),
+]
+"""Where a signature's one input is such a one, its numbers are read without their lists."""
+
 _OF_EXAMPLES = (
     "regress_x_to_y regress_flat classify_x_to_y classify_names classify_both classify_mismatch "
     "classify_numbers classify_flat regress_wide regress_whole regress_none regress_other "
@@ -53,3 +65,8 @@ OF_EXAMPLES = tuple(_OF_EXAMPLES.split())
 """half's signatures that are asked for with ``tf.Example``s; the last two are made for something else."""
 
 PLACES = [(model, signature) for model, each in SIGNATURES.items() for signature in each]
+PLACES_OF_NUMBERS = [
+    (model, signature)
+    for model, signature in PLACES
+    if signature in ("serving_default", "one_output", "odd")
+]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.fuzz import parsers
 from benchmarks.fuzz.again import send_again
 from benchmarks.fuzz.campaign import Campaign, Outcome
 from benchmarks.fuzz.findings import Findings, read_kept
@@ -97,6 +100,38 @@ class TestParsers:
         problems = [judge(*each) for each in zip(inputs, answers, strict=True)]
         found = [problem.oracle if problem else None for problem in problems]
         assert found == [None, Oracle.PARSER, None, Oracle.CLOSED, None, Oracle.HANG, None]
+
+
+class TestQuickReader:
+    """``number_body`` holds it against the exact one; its first byte says two float32 a row."""
+
+    BODIES = (b'\x02{"instances": [[1, 2], [3, 4]]}', b'\x02{"inputs": [[1, 2]]}', b"\x02{}", b"")
+
+    def test_both_agree(self) -> None:
+        for body in self.BODIES:
+            parsers.check(parsers.read_number_body, body)
+
+    @pytest.mark.parametrize(
+        "reader",
+        [
+            lambda found, port: np.zeros((1, 2), np.float32),
+            lambda found, port: np.array([[1, 2], [3, 4]], np.float64),
+            lambda found, port: np.array([1, 2, 3, 4], np.float32),
+        ],
+    )
+    def test_one_that_reads_otherwise(
+        self, monkeypatch: pytest.MonkeyPatch, reader: Callable[..., np.ndarray]
+    ) -> None:
+        monkeypatch.setattr(parsers, "read_flat", reader)
+        with pytest.raises(AssertionError):
+            parsers.check(parsers.read_number_body, self.BODIES[0])
+
+    def test_one_that_takes_what_the_exact_one_does_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(parsers, "read_flat", lambda found, port: np.zeros((1, 2), np.float32))
+        with pytest.raises(AssertionError, match="only the quick reader takes it"):
+            parsers.check(parsers.read_number_body, b'\x02{"instances": [[1, ]]}')
 
 
 class TestJudge:

@@ -110,11 +110,14 @@ def read_flat(found: Glance, port: Port) -> np.ndarray | None:
     if count < 1 or bare != b",".join([row] * count).join(around) or _has_gaps(text):
         return None
     try:
-        numbers = _as_doubles(orjson.loads(b"[" + text.translate(_BLANKED) + b"]"))
+        numbers = orjson.loads(b"[" + text.translate(_BLANKED) + b"]")
+        if not numbers:  # one is missing, and no comma says so
+            return None
+        doubles = _as_doubles(numbers)
     except (orjson.JSONDecodeError, OverflowError, struct.error):
         return None
     with np.errstate(over="ignore"):  # a double beyond float's range becomes infinity
-        return numbers.astype(dtype).reshape(count, *port.shape[1:])
+        return doubles.astype(dtype).reshape(count, *port.shape[1:])
 
 
 def _as_doubles(numbers: list[float]) -> np.ndarray:

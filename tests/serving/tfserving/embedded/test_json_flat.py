@@ -216,6 +216,22 @@ def test_a_name_or_number_beside_its_place_in_an_object_is_left_to_the_exact_rea
 
 
 @pytest.mark.parametrize(
+    ("values", "shape"),
+    [
+        (b"[]", ()), (b"[ ]", ()), (b"[[]]", (1,)), (b"[[[ ]]]", (1, 1)), (b'{"x":[]}', ()), (b'{"x":[[]]}', (1,)),
+        (b'[{"x":}]', ()), (b'[{"x":[]}]', (1,)), (b'[{"x" : [ ]}]', (1,)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", [b"instances", b"inputs"])
+def test_a_list_without_its_only_number_is_left_to_the_exact_reader(
+    form: bytes, values: bytes, shape: tuple[int, ...]
+) -> None:
+    """No comma says that it is missing."""
+    port = port_of(KINDS["float"], -1, *shape)
+    assert quick(b'{"%s":%s}' % (form, values), port) is None
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'{"instances":[[1,2]],"inputs":[[1,2]]}',
