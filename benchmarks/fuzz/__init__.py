@@ -14,6 +14,6 @@
 ============  ===========================================================================
 
 Inputs come from hypothesis, seeded by run, target and chunk, so that any run can be repeated.
-atheris is optional; ``make setup-fuzz`` installs it where it has a wheel. Without it its share goes to ``parsers``, and
-the run says so.
+atheris is optional; ``make setup-fuzz`` installs it where it has a wheel. Without it its share goes to
+``parsers``, and the run says so.
 """
