@@ -120,6 +120,8 @@ def _from_content(content: bytes, kind: ElementType, elements: int) -> np.ndarra
             f"tensor_content has {len(content)} bytes; {elements} elements of {kind.name} "
             f"need {wanted}"
         )
+    if kind.dtype == bool:  # a kernel may take any byte for what it is; 0 and 1 are the same to all
+        return np.frombuffer(content, np.uint8).astype(bool)
     return np.frombuffer(content, kind.dtype.newbyteorder("<"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,15 @@ def test_the_last_value_repeats() -> None:
     proto = TensorProto(dtype=1, float_val=[1, 2])
     proto.tensor_shape.dim.add(size=4)
     assert from_proto(proto).tolist() == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "values", [{"tensor_content": b"\x00\x01\x02\xff"}, {"bool_val": [0, 1, 2, -1]}]
+)
+def test_whatever_is_not_zero_is_true(values: dict[str, Any]) -> None:
+    proto = TensorProto(dtype=10, **values)
+    proto.tensor_shape.dim.add(size=4)
+    assert from_proto(proto).tobytes() == b"\x00\x01\x01\x01"
 
 
 def test_no_values_are_zeros_and_too_many_are_cut() -> None:
