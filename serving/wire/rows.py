@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -81,17 +82,22 @@ def encode_json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def encode_numbers(array: np.ndarray) -> bytes | None:
-    """An array of numbers as compact JSON that reads back exactly; None where one is not finite.
+def encode_numbers(array: np.ndarray) -> bytes:
+    """Numbers as compact JSON that reads back exactly.
 
     What is rare shows in the text, and looking there takes less time than numpy where numbers are few.
     """
     text = encode_json(np.ascontiguousarray(array) if array.ndim else array[()])
-    if b"n" in text:  # of null
-        return None
     if _ITS_DECIMAL in text and array.dtype == np.float32:
         return encode_numbers(array.astype(np.float64))
-    return text
+    return _with_words(text, array.ravel()) if b"n" in text else text  # of null
+
+
+def _with_words(text: bytes, numbers: np.ndarray) -> bytes:
+    """``NaN``, ``Infinity`` and ``-Infinity`` in the places of ``null``."""
+    words = [json.dumps(each).encode() for each in numbers[~np.isfinite(numbers)].tolist()]
+    around = zip_longest(text.split(b"null"), words, fillvalue=b"")
+    return b"".join(chain.from_iterable(around))
 
 
 def decode_json(body: bytes) -> Any:

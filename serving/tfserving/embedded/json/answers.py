@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import orjson
 
 from serving.tfserving.embedded.graph.signature import Port
 from serving.tfserving.embedded.json.layout import (
@@ -27,7 +26,7 @@ from serving.tfserving.embedded.json.layout import (
 )
 from serving.tfserving.embedded.json.tensors import Form
 from serving.tfserving.embedded.status import invalid
-from serving.wire.rows import encode_json, encode_numbers
+from serving.wire.rows import encode_numbers
 
 _WRITABLE = {
     "float",
@@ -122,13 +121,7 @@ def _write(array: np.ndarray, port: Port) -> Written:
         raise invalid(f"Failed to write JSON value for tensor type: {name}")
     if array.dtype.kind == "O":
         return _write_strings(array, port.name.endswith(_BYTES_SUFFIX))
-    return Written(array.shape, compact=encode_numbers(array) or _encode_with_words(array))
-
-
-def _encode_with_words(array: np.ndarray) -> bytes:
-    flat = np.empty(array.size, object)
-    flat[:] = [_fragment(value) for value in array.ravel()]
-    return encode_json(flat.reshape(array.shape).tolist())
+    return Written(array.shape, compact=encode_numbers(array))
 
 
 def _write_strings(array: np.ndarray, as_bytes: bool) -> Written:
@@ -141,13 +134,5 @@ def _write_strings(array: np.ndarray, as_bytes: bool) -> Written:
 
 
 def _number(value: float) -> bytes:
-    """A float32's shortest digits; single numbers come from protobuf as doubles."""
-    return encode_json(_fragment(np.float32(value)))
-
-
-def _fragment(value: np.floating[Any]) -> Any:
-    if np.isnan(value):
-        return orjson.Fragment(b"NaN")
-    if np.isinf(value):
-        return orjson.Fragment(b"Infinity" if value > 0 else b"-Infinity")
-    return value
+    """Of a float32: single numbers come from protobuf as doubles."""
+    return encode_numbers(np.asarray(value, np.float32))

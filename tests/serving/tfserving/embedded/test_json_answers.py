@@ -209,6 +209,7 @@ def test_numbers_that_json_does_not_have() -> None:
 )
 @example(np.array([[0.5, ROUNDED_TWICE], [-ROUNDED_TWICE, 1.5]], np.float32))
 @example(np.array([0.5, ROUNDED_TWICE]))
+@example(np.array([ROUNDED_TWICE, np.inf, np.nan], np.float32))
 def test_every_number_reads_back_as_itself(array: np.ndarray) -> None:
     for form, key in ((Form.ROW, "predictions"), (Form.COLUMNAR, "outputs")):
         found = json.loads(written({"y": array}, form))[key]
@@ -225,9 +226,11 @@ def test_classes_and_regressions() -> None:
         '{\n    "results": [[["a \\"quoted\\" one", 0.1], ["b", 2.0]], [["", 0.1]], []\n    ]\n}'
     )
     regressions = RegressionResult()
-    for value in (0.1, 3):
+    for value in (0.1, 3, -math.inf, math.nan, ROUNDED_TWICE):
         regressions.regressions.add(value=value)
-    assert write_regressions(regressions).decode() == '{\n    "results": [0.1, 3.0]\n}'
+    assert write_regressions(regressions).decode() == (
+        '{\n    "results": [0.1, 3.0, -Infinity, NaN, 7.038530691851209e-26]\n}'
+    )
 
 
 def test_errors() -> None:
