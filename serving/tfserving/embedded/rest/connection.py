@@ -17,6 +17,10 @@ MOST_HEAD_BYTES = 64 * 1024
 SILENCE_SECONDS = 60.0
 """A request of which nothing more comes for so long is given up."""
 
+SLOW_SECONDS = 300.0
+SLOW_BYTES_PER_SECOND = 500
+"""So is one that has come at less than this rate for so long; it is that of Apache's ``mod_reqtimeout``."""
+
 _UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
 _NO_UPGRADE = b"\nIgnored:"
 
@@ -42,7 +46,10 @@ class Connection(HttpToolsProtocol):
     """Read since the last part of a body or end of a request: of a head, or of what follows a body."""
     _waits_since = 0.0
     """Since when half a request has waited for its client, on the event loop's clock."""
-    _silence: asyncio.TimerHandle | None = None
+    _slow_since = 0.0
+    """Since when the bytes are counted that come of it; 0 where none have been."""
+    _slow_bytes = 0
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -51,13 +58,14 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn does not after an error: it would hold all this
-        if self._silence is not None:
-            self._silence.cancel()
+        if self._patience is not None:
+            self._patience.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
         self._untold_bytes += len(data)
+        self._slow_bytes += len(data)
         if not self._is_reading and _UPGRADE.search(data, 0, MOST_HEAD_BYTES):
             data = _without_upgrade(data)
         super().data_received(data)
@@ -69,6 +77,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_reading = True
+        self._slow_since = 0.0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -109,7 +118,7 @@ class Connection(HttpToolsProtocol):
         self._unanswered -= 1
         super().on_response_complete()
         if self._is_reading:
-            self._waits_since = self.loop.time()
+            self._begin_to_wait(self.loop.time())
         if self._unanswered > 0:
             return
         if self._refusal is not None:
@@ -144,24 +153,35 @@ class Connection(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
             return
         self._waits_since = self.loop.time()
-        if self._silence is None:
-            self._silence = self.loop.call_later(SILENCE_SECONDS, self._end_silence)
+        if not self._slow_since:
+            self._begin_to_wait(self._waits_since)
+        if self._patience is None:
+            self._patience = self.loop.call_later(SILENCE_SECONDS, self._end_patience)
 
     def _wait_for_request(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
-    def _end_silence(self) -> None:
-        self._silence = None
+    def _begin_to_wait(self, now: float) -> None:
+        self._waits_since = self._slow_since = now
+        self._slow_bytes = 0
+
+    def _end_patience(self) -> None:
+        self._patience = None
         if not self._is_reading or self.transport.is_closing():
             return
         now = self.loop.time()
         if self._unanswered > 0 or self.flow.read_paused:  # it is the client that waits
-            self._waits_since = now
-        left = self._waits_since + SILENCE_SECONDS - now
-        if left > 0:
-            self._silence = self.loop.call_later(left, self._end_silence)
+            self._begin_to_wait(now)
+        if now >= self._slow_since + SLOW_SECONDS:
+            if self._slow_bytes < SLOW_SECONDS * SLOW_BYTES_PER_SECOND:
+                self.transport.close()
+                return
+            self._slow_since, self._slow_bytes = now, 0
+        until = min(self._waits_since + SILENCE_SECONDS, self._slow_since + SLOW_SECONDS)
+        if until > now:
+            self._patience = self.loop.call_later(until - now, self._end_patience)
         else:
             self.transport.close()
 

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.servers
 
 BODY = b'{"instances": [2.0]}'
 SILENCE_SECONDS = 2.0
+SLOW_SECONDS = 3.0
 MOST_BYTES = 8 << 20
 METRICS = "/metrics"
 CHANGED = """
@@ -91,6 +92,13 @@ def changed(
 @pytest.fixture(scope="module")
 def impatient_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
     yield from changed(f"connection.SILENCE_SECONDS = {SILENCE_SECONDS}")
+
+
+@pytest.fixture(scope="module")
+def brisk_server(changed: Callable[..., Iterator[ProcessServer]]) -> Iterator[ProcessServer]:
+    """Gives up what has been slow for a few seconds."""
+    seconds = f"{SLOW_SECONDS / 2}, {SLOW_SECONDS}"
+    yield from changed(f"connection.SILENCE_SECONDS, connection.SLOW_SECONDS = {seconds}")
 
 
 @pytest.fixture(scope="module")
@@ -411,6 +419,41 @@ class TestHalfRequests:
             time.sleep(0.9 * SILENCE_SECONDS)  # of 1.5
             connection.sendall(BODY[-5:])
             assert read_answer(stream)[2] == ANSWER
+
+    @pytest.mark.parametrize(
+        ("start", "drop"),
+        [(head(100)[:20], b"a"), (head(10_000), b" "), (CHUNKED, b"1\r\n \r\n")],
+        ids=["head", "body", "chunks"],
+    )
+    def test_a_drop_at_a_time_ends_it(
+        self, brisk_server: ProcessServer, start: bytes, drop: bytes
+    ) -> None:
+        """Slowloris: it would hold the connection for ever."""
+        with connect(brisk_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(raw("HTTP/1.1", BODY))
+            assert read_answer(stream)[2] == ANSWER
+            began = time.monotonic()
+            connection.sendall(start)
+            while not select.select([connection], [], [], 0.2)[0]:
+                assert time.monotonic() < began + 3 * SLOW_SECONDS
+                connection.sendall(drop)
+            with contextlib.suppress(ConnectionResetError):
+                assert stream.read() == b""
+            assert time.monotonic() > began + 0.9 * SLOW_SECONDS
+        assert answers(brisk_server)
+
+    def test_a_stream_of_them_does_not(self, brisk_server: ProcessServer) -> None:
+        """However long it takes, and from the second request on, too."""
+        pieces = [b" " * 400] * 20
+        request = head(len(BODY) + sum(map(len, pieces)))
+        with connect(brisk_server) as connection, connection.makefile("rb") as stream:
+            for _ in range(2):
+                connection.sendall(request)
+                for piece in pieces:
+                    time.sleep(0.25)
+                    connection.sendall(piece)
+                connection.sendall(BODY)
+                assert read_answer(stream)[2] == ANSWER
 
     def test_between_requests_there_may_be_silence(self, impatient_server: ProcessServer) -> None:
         with connect(impatient_server) as connection, connection.makefile("rb") as stream:
