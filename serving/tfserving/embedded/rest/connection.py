@@ -19,7 +19,9 @@ SILENCE_SECONDS = 60.0
 
 SLOW_SECONDS = 300.0
 SLOW_BYTES_PER_SECOND = 500
-"""So is one that has come at less than this rate for so long; it is that of Apache's ``mod_reqtimeout``."""
+"""So is one that has come at less than this rate for so long; it is that of Apache's ``mod_reqtimeout``. And so is
+an answer of which the kernel has taken nothing for so long: it does when a third of what it holds has been read.
+"""
 
 _UPGRADE = re.compile(rb"\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee]:")
 _NO_UPGRADE = b"\nIgnored:"
@@ -50,6 +52,10 @@ class Connection(HttpToolsProtocol):
     """Since when the bytes are counted that come of it; 0 where none have been."""
     _slow_bytes = 0
     _patience: asyncio.TimerHandle | None = None
+    _untaken_bytes = 0
+    """Of answers, when it was last looked whether the client takes them."""
+    _taking: asyncio.TimerHandle | None = None
+    """The next look; none while the client takes what there is."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,8 +64,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn does not after an error: it would hold all this
-        if self._patience is not None:
-            self._patience.cancel()
+        for timer in (self._patience, self._taking):
+            if timer is not None:
+                timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -74,6 +81,15 @@ class Connection(HttpToolsProtocol):
                 self.wait_for_more()
         elif self._unanswered <= 0 and self.timeout_keep_alive_task is None:
             self._wait_for_request()  # these were empty lines, for which uvicorn stopped to wait
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._taking is not None:
+            self._taking.cancel()
 
     def on_message_begin(self) -> None:
         self._is_reading = True
@@ -184,6 +200,16 @@ class Connection(HttpToolsProtocol):
             self._patience = self.loop.call_later(until - now, self._end_patience)
         else:
             self.transport.close()
+
+    def _watch_taking(self) -> None:
+        self._untaken_bytes = self.transport.get_write_buffer_size()
+        self._taking = self.loop.call_later(SLOW_SECONDS, self._end_taking)
+
+    def _end_taking(self) -> None:
+        if self.transport.get_write_buffer_size() == self._untaken_bytes:
+            self.transport.abort()  # to close is to wait until all is taken
+        else:
+            self._watch_taking()
 
 
 def _without_upgrade(data: bytes) -> bytes:

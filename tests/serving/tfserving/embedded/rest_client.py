@@ -46,12 +46,18 @@ def receive(connection: socket.socket) -> tuple[str, dict[str, str], bytes]:
 
 def read_answer(stream: Any) -> tuple[str, dict[str, str], bytes]:
     """The same from a file that keeps what comes after it."""
+    status, headers = read_head(stream)
+    body = b""
+    while len(body) < int(headers["content-length"]):
+        body += stream.read(int(headers["content-length"]) - len(body))
+    return status, headers, body
+
+
+def read_head(stream: Any) -> tuple[str, dict[str, str]]:
+    """Status line and headers of an answer whose body is still to be read."""
     status = stream.readline().decode().rstrip("\r\n")
     headers = {}
     while line := stream.readline().decode().rstrip("\r\n"):
         name, _, value = line.partition(": ")
         headers[name.lower()] = value
-    body = b""
-    while len(body) < int(headers["content-length"]):
-        body += stream.read(int(headers["content-length"]) - len(body))
-    return status, headers, body
+    return status, headers

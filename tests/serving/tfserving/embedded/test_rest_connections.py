@@ -23,7 +23,13 @@ import pytest
 from serving.process import ProcessServer
 from serving.server import ServerSpec
 from serving.tfserving.repository import publish
-from tests.serving.tfserving.embedded.rest_client import ANSWER, connect, raw, read_answer
+from tests.serving.tfserving.embedded.rest_client import (
+    ANSWER,
+    connect,
+    raw,
+    read_answer,
+    read_head,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -504,6 +510,43 @@ class TestHalfRequests:
                 stack.enter_context(connect(half_server)).sendall(half)
             for _ in range(10):
                 assert answers(half_server)
+
+
+class TestUntakenAnswers:
+    """Larger than what the kernel holds of them."""
+
+    ROWS = 2_500_000
+    BODY = b'{"instances": [2.0' + b", 2.0" * (ROWS - 1) + b"]}"
+
+    def test_the_connection_ends(self, brisk_server: ProcessServer) -> None:
+        process = psutil.Process(brisk_server.pid)
+        with connect(brisk_server) as connection:
+            port = connection.getsockname()[1]
+            connection.sendall(raw("HTTP/1.1", self.BODY))
+            assert select.select([connection], [], [], 30)[0]
+            time.sleep(0.5 * SLOW_SECONDS)
+            assert port in clients_of(process)
+            deadline = time.monotonic() + 5 * SLOW_SECONDS
+            while port in clients_of(process):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert answers(brisk_server)
+
+    def test_it_does_not_while_they_are_taken(self, brisk_server: ProcessServer) -> None:
+        with connect(brisk_server) as connection, connection.makefile("rb") as stream:
+            connection.sendall(raw("HTTP/1.1", self.BODY))
+            length = int(read_head(stream)[1]["content-length"])
+            body = b""
+            for _ in range(5):
+                time.sleep(0.4 * SLOW_SECONDS)
+                body += stream.read(2_000_000)
+            body += stream.read(length - len(body))
+            assert json.loads(body) == {"predictions": [3.0] * self.ROWS}
+
+
+def clients_of(process: psutil.Process) -> set[int]:
+    """The ports from which they are connected."""
+    return {each.raddr.port for each in process.net_connections() if each.raddr}
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["fresh", "used"])
