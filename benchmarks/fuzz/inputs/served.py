@@ -45,14 +45,8 @@ SIGNATURES: Mapping[str, Mapping[str, Mapping[str, Row]]] = {
 """By model and signature, the inputs."""
 
 NUMBERS: Sequence[Row] = [
-    *(
-        ("float32", ()),
-        ("float32", (1,)),
-        ("float32", (2,)),
-        ("float32", (1, 1)),
-        ("float32", (2, 3)),
-    ),
-    *(("float64", ()), ("float64", (2,))),
+    *(("float32", shape) for shape in ((), (1,), (2,), (1, 1), (2, 3))),
+    *(("float64", shape) for shape in ((), (2,))),
 ]
 """Where a signature's one input is such a one, its numbers are read without their lists."""
 
@@ -70,3 +64,4 @@ PLACES_OF_NUMBERS = [
     for model, signature in PLACES
     if signature in ("serving_default", "one_output", "odd")
 ]
+"""Those whose one input is such a one: there are few of them."""
